@@ -1,0 +1,172 @@
+"""Run the notebooks: `run` executes them into build/, `publish` also keeps what came out.
+
+python tools/notebooks.py run [NN ...]        all notebooks or those, at quick scale, two at a time
+python tools/notebooks.py publish NN [...]    at full scale; keeps notebooks/NN_*.ipynb and results/
+
+`make run` and `make publish ONLY=NN` call the same. The switches LESSONS_SCALE, LESSONS_SOURCE
+and LESSONS_DATA hold here as everywhere.
+"""
+
+import argparse
+import concurrent.futures
+import multiprocessing
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+from execute import execute
+from pages import write_index, write_page
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "notebooks" / "src"
+BUILD = ROOT / "build"
+
+
+def chosen(numbers):
+    """Return the sources whose number is among `numbers` (all where there are none)."""
+    paths = sorted(SOURCES.glob("[0-9][0-9]_*.py"))
+    wanted = {n.zfill(2) for n in numbers}
+    if unknown := wanted - {path.name[:2] for path in paths}:
+        have = ", ".join(path.stem for path in paths)
+        sys.exit(f"No notebook numbered {', '.join(sorted(unknown))}. There are: {have}.")
+    return [path for path in paths if not wanted or path.name[:2] in wanted]
+
+
+def work(path, environment, timeout, events):
+    """Execute one notebook in this process; `events` takes (slug, cells done, cells)."""
+    run = execute(
+        path,
+        BUILD / "work" / path.stem,
+        environment=environment,
+        timeout=timeout,
+        on_cell=lambda done, cells: events.put((path.stem, done, cells)),
+    )
+    nbformat.write(run.notebook, BUILD / "notebooks" / f"{path.stem}.ipynb")
+    write_page(run, BUILD / "html")
+    return run
+
+
+class Progress:
+    """One line per notebook: live in a terminal, and once when it ends where there is none."""
+
+    def __init__(self, paths):
+        live = sys.stderr.isatty()
+        width = max(len(path.stem) for path in paths)
+        self.bars = {
+            path.stem: tqdm(
+                desc=path.stem.ljust(width),
+                total=1,
+                position=position,
+                unit="cell",
+                disable=not live,
+                bar_format="{desc} {bar:24} {n_fmt}/{total_fmt} cells {elapsed}",
+            )
+            for position, path in enumerate(paths)
+        }
+
+    def drain(self, events):
+        while not events.empty():
+            slug, done, cells = events.get()
+            self.bars[slug].total = cells
+            self.bars[slug].update(done - self.bars[slug].n)
+
+    def end(self, run):
+        bar = self.bars[run.slug]
+        bar.update((bar.total or 1) - bar.n if not run.error else 0)
+        bar.refresh()
+        if bar.disable:
+            state = "FAILED" if run.error else "ok"
+            print(f"{run.slug}: {state} after {run.seconds:.0f} s", flush=True)
+
+    def close(self):
+        for bar in self.bars.values():
+            bar.close()
+
+
+def run_all(paths, *, environment, timeout, jobs):
+    """Execute `paths`, `jobs` at a time, each in a process of its own; return the runs in order."""
+    for folder in ("notebooks", "html", "work"):
+        (BUILD / folder).mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    progress, runs = Progress(paths), {}
+    with (
+        context.Manager() as manager,
+        concurrent.futures.ProcessPoolExecutor(jobs, context, max_tasks_per_child=1) as pool,
+    ):
+        events = manager.Queue()
+        waiting = {pool.submit(work, path, environment, timeout, events): path for path in paths}
+        while waiting:
+            ended, _ = concurrent.futures.wait(waiting, timeout=0.5, return_when="FIRST_COMPLETED")
+            progress.drain(events)
+            for future in ended:
+                run = future.result()
+                runs[waiting.pop(future).stem] = run
+                progress.end(run)
+    progress.close()
+    return [runs[path.stem] for path in paths]
+
+
+def table(runs):
+    width = max(len(run.slug) for run in runs)
+    lines = [f"\n{'notebook':{width}}  seconds  peak memory  data"]
+    for run in runs:
+        memory = "-" if run.megabytes is None else f"{run.megabytes:,.0f} MB"
+        state = "  FAILED" if run.error else ""
+        lines.append(f"{run.slug:{width}}  {run.seconds:7.0f}  {memory:>11}  {run.data}{state}")
+    return "\n".join(lines)
+
+
+def keep(run):
+    """Put a published notebook and its results in their places, both or neither."""
+    results = BUILD / "results" / "full" / f"{run.slug}.json"
+    run.notebook.metadata["published"] = {
+        "seconds": round(run.seconds),
+        "megabytes": run.megabytes and round(run.megabytes),
+        "data": run.data,
+    }
+    pairs = [(BUILD / "notebooks" / f"{run.slug}.ipynb", ROOT / "notebooks" / f"{run.slug}.ipynb")]
+    nbformat.write(run.notebook, pairs[0][0])
+    if results.exists():
+        pairs.append((results, ROOT / "results" / results.name))
+    for made, place in pairs:
+        shutil.copyfile(made, place.with_suffix(".part"))
+    for _, place in pairs:
+        os.replace(place.with_suffix(".part"), place)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=["run", "publish"])
+    parser.add_argument("numbers", nargs="*", metavar="NN", help="for instance: 06 11")
+    parser.add_argument("--jobs", type=int, default=2, help="notebooks at a time (default: 2)")
+    parser.add_argument("--timeout", type=float, help="seconds a cell may take")
+    options = parser.parse_args()
+    publish = options.command == "publish"
+    if publish and not options.numbers:
+        parser.error("publish wants the numbers of the notebooks, for instance: publish 11")
+    environment = {"LESSONS_SCALE": "full"} if publish else {}
+    timeout = options.timeout or (None if publish else 600)
+    paths = chosen(options.numbers)
+    if not paths:
+        sys.exit("There are no notebooks in notebooks/src.")
+    if publish:  # an earlier run's results must not pass for this one's
+        for path in paths:
+            (BUILD / "results" / "full" / f"{path.stem}.json").unlink(missing_ok=True)
+    runs = run_all(paths, environment=environment, timeout=timeout, jobs=options.jobs)
+    for run in runs:
+        if publish and not run.error:
+            keep(run)
+    write_index(runs, BUILD / "html")
+    print(table(runs))
+    print(f"\nPages: {os.path.relpath(BUILD / 'html' / 'index.html')}")
+    for run in runs:
+        if run.error:
+            print(f"\n{run.slug} FAILED in {run.error}", file=sys.stderr)
+    sys.exit(any(run.error for run in runs))
+
+
+if __name__ == "__main__":
+    main()

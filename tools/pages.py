@@ -1,0 +1,57 @@
+"""Write executed notebooks as HTML pages, and an index that leads to them."""
+
+import html
+import re
+from pathlib import Path
+
+from nbconvert import HTMLExporter
+
+TEMPLATES = Path(__file__).parent / "templates"
+INDEX = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Practical Deep Learning, lessons 4 and 5, in Keras 3</title>
+<style>
+ body {{ font: 17px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto; padding: 0 1rem;
+        color: #222; background: #fff }}
+ table {{ border-collapse: collapse; width: 100% }}
+ th, td {{ text-align: left; padding: .45rem .8rem .45rem 0; border-bottom: 1px solid #ddd }}
+ td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
+ a {{ color: #0072b2 }}
+</style>
+<h1>Practical Deep Learning, lessons 4 and 5, in Keras 3</h1>
+<p>Notebooks executed on this machine.</p>
+<table>
+<tr><th>Notebook</th><th>Data</th><th>Seconds</th><th>Peak memory</th><th></th></tr>
+{rows}
+</table>
+</html>
+"""
+
+
+def write_page(run, folder):
+    """Write one executed notebook as `folder`/slug.html."""
+    exporter = HTMLExporter(template_name="lesson", extra_template_basedirs=[str(TEMPLATES)])
+    page, _ = exporter.from_notebook_node(
+        run.notebook, resources={"metadata": {"name": title_of(run.notebook)}}
+    )
+    (folder / f"{run.slug}.html").write_text(page, encoding="utf-8")
+
+
+def write_index(runs, folder):
+    """Write `folder`/index.html, one row a run."""
+    rows = []
+    for run in runs:
+        memory = "" if run.megabytes is None else f"{run.megabytes:,.0f} MB"
+        link = f'<a href="{run.slug}.html">{html.escape(title_of(run.notebook))}</a>'
+        rows.append(
+            f"<tr><td>{link}</td><td>{run.data}</td><td class=number>{run.seconds:.0f}</td>"
+            f"<td class=number>{memory}</td><td>{'failed' if run.error else ''}</td></tr>"
+        )
+    (folder / "index.html").write_text(INDEX.format(rows="\n".join(rows)), encoding="utf-8")
+
+
+def title_of(notebook):
+    """Return the text of a notebook's first heading."""
+    found = re.search(r"^# (.+)$", notebook.cells[0].source, re.M)
+    return found[1].strip() if found else "Untitled"
