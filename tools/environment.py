@@ -35,9 +35,7 @@ def main():
     done = FOLDER / "installed"
     if done.exists() and done.read_text() == fingerprint():
         return
-    print(
-        f"Installing into {FOLDER.name} (about 2 GB, some two minutes) ...", flush=True
-    )
+    print(f"Installing into {FOLDER.name} (about 2 GB, some two minutes) ...", flush=True)
     if not PYTHON.exists():
         venv.create(FOLDER, with_pip=True)
     if os.environ.get("LOCK") == "no" or not install("-c", "requirements.lock"):

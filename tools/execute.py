@@ -21,7 +21,7 @@ class Run:
     """What became of one notebook: `error` is empty where every cell ran."""
 
     slug: str
-    notebook: nbformat.NotebookNode
+    title: str
     seconds: float
     megabytes: float | None
     data: str
@@ -83,9 +83,19 @@ def execute(path, folder, *, environment=None, timeout=600, on_cell=None):
             error = ""
         except Exception as problem:  # a cell, a time-out, a dead kernel, a kernel that never came
             error = _explain(problem, at[0], notebook, log)
+    seconds, megabytes, data = time.perf_counter() - started, _peak_megabytes(), _data_of(notebook)
     notebook.metadata["executed"] = source_hash(notebook)
-    seconds = time.perf_counter() - started
-    return Run(Path(path).stem, notebook, seconds, _peak_megabytes(), _data_of(notebook), error)
+    notebook.metadata["run"] = {
+        "seconds": round(seconds),
+        "megabytes": megabytes and round(megabytes),
+        "data": data,
+    }
+    return notebook, Run(Path(path).stem, _title(notebook), seconds, megabytes, data, error)
+
+
+def _title(notebook):
+    found = re.search(r"^# (.+)$", notebook.cells[0].source, re.M) if notebook.cells else None
+    return found[1].strip() if found else "Untitled"
 
 
 def _local_sockets(folder):

@@ -15,9 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import nbformat
-from execute import execute
-from pages import write_index, write_page
+from pages import write_index
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,18 +33,28 @@ def chosen(numbers):
     return [path for path in paths if not wanted or path.name[:2] in wanted]
 
 
-def work(path, environment, timeout, events):
-    """Execute one notebook in this process; `events` takes (slug, cells done, cells)."""
-    run = execute(
+def work(path, environment, timeout):
+    """Execute one notebook in this process, and write what came out under build/."""
+    import nbformat  # slow to import, and the process that only waits does without
+    from execute import execute
+    from pages import write_page
+
+    notebook, run = execute(
         path,
         BUILD / "work" / path.stem,
         environment=environment,
         timeout=timeout,
-        on_cell=lambda done, cells: events.put((path.stem, done, cells)),
+        on_cell=lambda done, cells: _events.put((path.stem, done, cells)),
     )
-    nbformat.write(run.notebook, BUILD / "notebooks" / f"{path.stem}.ipynb")
-    write_page(run, BUILD / "html")
+    nbformat.write(notebook, BUILD / "notebooks" / f"{path.stem}.ipynb")
+    write_page(notebook, run, BUILD / "html")
     return run
+
+
+def report_to(events):
+    """Begin a worker process: `events` takes (slug, cells done, cells)."""
+    global _events
+    _events = events
 
 
 class Progress:
@@ -91,13 +99,11 @@ def run_all(paths, *, environment, timeout, jobs):
     for folder in ("notebooks", "html", "work"):
         (BUILD / folder).mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
-    progress, runs = Progress(paths), {}
-    with (
-        context.Manager() as manager,
-        concurrent.futures.ProcessPoolExecutor(jobs, context, max_tasks_per_child=1) as pool,
-    ):
-        events = manager.Queue()
-        waiting = {pool.submit(work, path, environment, timeout, events): path for path in paths}
+    progress, runs, events = Progress(paths), {}, context.Queue()
+    with concurrent.futures.ProcessPoolExecutor(
+        jobs, context, initializer=report_to, initargs=(events,), max_tasks_per_child=1
+    ) as pool:
+        waiting = {pool.submit(work, path, environment, timeout): path for path in paths}
         while waiting:
             ended, _ = concurrent.futures.wait(waiting, timeout=0.5, return_when="FIRST_COMPLETED")
             progress.drain(events)
@@ -122,13 +128,7 @@ def table(runs):
 def keep(run):
     """Put a published notebook and its results in their places, both or neither."""
     results = BUILD / "results" / "full" / f"{run.slug}.json"
-    run.notebook.metadata["published"] = {
-        "seconds": round(run.seconds),
-        "megabytes": run.megabytes and round(run.megabytes),
-        "data": run.data,
-    }
     pairs = [(BUILD / "notebooks" / f"{run.slug}.ipynb", ROOT / "notebooks" / f"{run.slug}.ipynb")]
-    nbformat.write(run.notebook, pairs[0][0])
     if results.exists():
         pairs.append((results, ROOT / "results" / results.name))
     for made, place in pairs:

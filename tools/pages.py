@@ -1,10 +1,7 @@
 """Write executed notebooks as HTML pages, and an index that leads to them."""
 
 import html
-import re
 from pathlib import Path
-
-from nbconvert import HTMLExporter
 
 TEMPLATES = Path(__file__).parent / "templates"
 INDEX = """<!doctype html>
@@ -29,12 +26,12 @@ INDEX = """<!doctype html>
 """
 
 
-def write_page(run, folder):
+def write_page(notebook, run, folder):
     """Write one executed notebook as `folder`/slug.html."""
+    from nbconvert import HTMLExporter  # slow to import, and the index does without
+
     exporter = HTMLExporter(template_name="lesson", extra_template_basedirs=[str(TEMPLATES)])
-    page, _ = exporter.from_notebook_node(
-        run.notebook, resources={"metadata": {"name": title_of(run.notebook)}}
-    )
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": run.title}})
     (folder / f"{run.slug}.html").write_text(page, encoding="utf-8")
 
 
@@ -43,15 +40,9 @@ def write_index(runs, folder):
     rows = []
     for run in runs:
         memory = "" if run.megabytes is None else f"{run.megabytes:,.0f} MB"
-        link = f'<a href="{run.slug}.html">{html.escape(title_of(run.notebook))}</a>'
+        link = f'<a href="{run.slug}.html">{html.escape(run.title)}</a>'
         rows.append(
             f"<tr><td>{link}</td><td>{run.data}</td><td class=number>{run.seconds:.0f}</td>"
             f"<td class=number>{memory}</td><td>{'failed' if run.error else ''}</td></tr>"
         )
     (folder / "index.html").write_text(INDEX.format(rows="\n".join(rows)), encoding="utf-8")
-
-
-def title_of(notebook):
-    """Return the text of a notebook's first heading."""
-    found = re.search(r"^# (.+)$", notebook.cells[0].source, re.M)
-    return found[1].strip() if found else "Untitled"
