@@ -1,0 +1,104 @@
+import functools
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from utils.evaluation import fit_and_score, summarise
+
+
+def rows(n, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3)).astype("float32")
+    return x, (x[:, 0] + 0.5 * rng.normal(size=n) > 0).astype("int8")
+
+
+TRAIN, VALIDATION, TEST = rows(200, 0), rows(100, 1), rows(100, 2)
+
+
+def build(metrics=("accuracy",), units=1):
+    model = keras.Sequential(
+        [layers.Input((3,)), layers.Dropout(0.2), layers.Dense(units, activation="sigmoid")]
+    )
+    # eagerly: nothing to trace, which is what would take the time here
+    model.compile("adam", "binary_crossentropy", metrics=list(metrics), run_eagerly=True)
+    return model
+
+
+@functools.cache
+def first():
+    return outcome()
+
+
+def outcome(seed=0, epochs=4, **options):
+    return fit_and_score(
+        build, TRAIN, VALIDATION, TEST, seed=seed, epochs=epochs, batch_size=20, **options
+    )
+
+
+def test_takes_the_best_epoch_and_scores_it_on_test():
+    result = first()
+    best = result.history["val_accuracy"]
+    assert len(best) == 4
+    assert result.epoch == 1 + int(np.argmax(best))
+    assert result.validation_accuracy == max(best)
+    model = build()
+    model.set_weights(result.weights)
+    probabilities = model.predict(TEST[0], verbose=0)[:, 0]
+    np.testing.assert_allclose(result.probabilities, probabilities, atol=1e-6)
+    assert result.accuracy == pytest.approx(model.evaluate(*TEST, verbose=0)[1])
+    assert model.evaluate(*VALIDATION, verbose=0)[1] == pytest.approx(max(best))
+
+
+def test_an_epoch_that_spoils_the_weights_is_not_taken():
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            sign = 1.0 if epoch < 2 else -1.0  # two good epochs, then the answer reversed
+            kernel = np.array([[8 * sign], [0.0], [0.0]], "float32")
+            self.model.layers[-1].set_weights([kernel, np.zeros(1, "float32")])
+
+    assert outcome(callbacks=[Spoil()]).epoch <= 2
+
+
+def test_a_seed_gives_the_same_training_again_and_another_seed_another():
+    again, other = outcome(), outcome(seed=1)
+    assert first().history == again.history
+    np.testing.assert_array_equal(first().probabilities, again.probabilities)
+    assert not np.array_equal(first().probabilities, other.probabilities)
+
+
+def test_refuses_models_it_cannot_score():
+    for wrong, says in (
+        (lambda: build(metrics=()), "accuracy"),
+        (lambda: keras.Sequential([layers.Input((3,)), layers.Dense(1)]), "accuracy"),
+        (lambda: build(units=2), r"\(None, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            fit_and_score(wrong, TRAIN, VALIDATION, TEST, seed=0, epochs=1)
+
+
+def test_summary_by_hand():
+    summary = summarise([1.0, 2.0, 3.0])
+    assert (summary.mean, summary.sd, summary.n) == (2.0, 1.0, 3)
+    # Student's t with two degrees of freedom: 4.302653 for 95 %
+    assert summary.half_width == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert str(summary) == "2.0000 ± 1.0000, interval ± 2.4841 (n = 3)"
+
+
+def test_one_repetition_has_no_spread():
+    summary = summarise([0.5])
+    assert summary.sd is None and summary.half_width is None
+    assert str(summary) == "0.5000 (one repetition)"
+
+
+@pytest.mark.parametrize("values", [[], [[1.0, 2.0]], [1.0, math.nan]])
+def test_summary_refuses(values):
+    with pytest.raises(ValueError, match="finite numbers"):
+        summarise(values)
+
+
+def test_summary_refuses_confidence_in_percent():
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        summarise([1.0, 2.0], confidence=95)

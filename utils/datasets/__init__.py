@@ -1,0 +1,19 @@
+"""One loader per data set: arrays and labels in a frozen dataclass that says where they come from.
+
+Every loader checks what it reads: bad input is a `ValueError` that names the file and the row.
+Called with no folder it takes the real set or its stand-in, as `LESSONS_SOURCE` says;
+called with `folder=` it reads your own files of the same format, with the same checks.
+"""
+
+from utils.datasets.glove import WordVectors, load_glove
+from utils.datasets.imdb import Reviews, load_imdb
+from utils.datasets.movielens import Ratings, load_movielens
+
+__all__ = [
+    "Ratings",
+    "Reviews",
+    "WordVectors",
+    "load_glove",
+    "load_imdb",
+    "load_movielens",
+]

@@ -1,0 +1,71 @@
+"""Which folder a loader reads, and what its content may be called: real or stand-in, which edition."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils import standins, switches
+from utils.fetch import edition_of, fetch, source_of
+
+__all__ = ["Origin", "find", "require"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A folder with a data set, `"real"` or `"stand-in"`, and the edition it holds."""
+
+    folder: Path
+    source: str
+    edition: str
+
+    @property
+    def label(self):
+        """The words that a figure or a table puts beside its numbers."""
+        return f"{self.source}, edition {self.edition}"
+
+
+def find(name, folder=None):
+    """Find the folder to read a data set from.
+
+    Parameters
+    ----------
+    name : str
+        A data set's name, as `python -m utils.fetch list` shows it.
+    folder : path, optional
+        Your own files. Otherwise the switches decide between the real set and its stand-in.
+
+    Returns
+    -------
+    Origin
+
+    Raises
+    ------
+    utils.fetch.DataUnavailable
+        If `LESSONS_SOURCE` is `real` and the set cannot be had.
+    ValueError
+        If `folder` is not a folder.
+    """
+    if folder is None and source_of(name) == "stand-in":
+        folder = standins.make(name)
+        if switches.source() == "auto":
+            print(
+                f"{name}: the real data are not in {switches.data_folder()}, so this is the "
+                f"generated stand-in. `python -m utils.fetch get {name}` fetches the real ones."
+            )
+    elif folder is None:
+        folder = fetch(name)
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder. Pass the folder that holds the files.")
+    if standins.is_standin(folder):
+        return Origin(folder, "stand-in", standins.edition_of(folder))
+    return Origin(folder, "real", edition_of(name, folder))
+
+
+def require(folder, *files):
+    """Return the paths of `files` in `folder`; a `ValueError` names those that are missing."""
+    missing = [file for file in files if not (folder / file).is_file()]
+    if missing:
+        raise ValueError(
+            f"{folder} has no {' and no '.join(missing)}. This loader reads {', '.join(files)}."
+        )
+    return [folder / file for file in files]

@@ -1,0 +1,165 @@
+"""Honest scores: the epoch chosen on validation rows, the test rows scored once, over seeds."""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+from scipy import stats
+
+__all__ = ["Outcome", "Summary", "fit_and_score", "summarise"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one training of a two-class network came to.
+
+    Attributes
+    ----------
+    seed : int
+        Of weights, dropout and the order of rows.
+    epoch : int
+        The chosen epoch, counted from 1: the best on the validation rows.
+    history : dict of str to list of float
+        One value an epoch, as Keras names them: loss, accuracy, val_loss, val_accuracy.
+    weights : list of numpy.ndarray
+        After the chosen epoch, for `model.set_weights`.
+    probabilities : numpy.ndarray
+        (test rows,) float32, of label 1.
+    accuracy : float
+        On the test rows.
+    """
+
+    seed: int
+    epoch: int
+    history: dict
+    weights: list
+    probabilities: np.ndarray
+    accuracy: float
+
+    @property
+    def validation_accuracy(self):
+        """Accuracy on the validation rows after the chosen epoch."""
+        return self.history["val_accuracy"][self.epoch - 1]
+
+
+def fit_and_score(
+    build, train, validation, test, *, seed, epochs, batch_size=64, callbacks=(), verbose=0
+):
+    """Train one network, take its best epoch on the validation rows, and score that one on test.
+
+    Parameters
+    ----------
+    build : callable
+        Returns a fresh compiled model with one sigmoid output and the metric `"accuracy"`.
+    train, validation, test : (x, y)
+        Inputs, and labels 0 or 1. The test rows are looked at once, after the choice.
+    seed : int
+        Set before `build` is called, so that a seed gives the same model again.
+    epochs, batch_size : int
+        As in `model.fit`.
+    callbacks : sequence of keras.callbacks.Callback
+        Further ones.
+    verbose : int
+        As in `model.fit`.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ValueError
+        If the model is not compiled with the metric `"accuracy"`, or has another output than
+        one probability a row.
+    """
+    keras.utils.set_random_seed(seed)
+    model = build()
+    if model.output_shape[1:] != (1,):
+        raise ValueError(
+            f"The model's output has shape {model.output_shape}; one probability a row, "
+            f"(None, 1), is needed."
+        )
+    metrics = (model.get_compile_config() or {}).get("metrics") if model.compiled else None
+    if "accuracy" not in (metrics or ()):
+        raise ValueError(f"Received metrics={metrics!r}; compile with metrics=['accuracy'].")
+    keep_best = keras.callbacks.EarlyStopping(
+        "val_accuracy", mode="max", patience=epochs, restore_best_weights=True
+    )
+    history = model.fit(
+        *train,
+        validation_data=validation,
+        epochs=epochs,
+        batch_size=batch_size,
+        callbacks=[keep_best, *callbacks],
+        verbose=verbose,
+    ).history
+    x_test, y_test = test
+    probabilities = model.predict(x_test, batch_size=512, verbose=0)[:, 0]
+    return Outcome(
+        seed=seed,
+        epoch=keep_best.best_epoch + 1,
+        history={name: [float(value) for value in values] for name, values in history.items()},
+        weights=model.get_weights(),
+        probabilities=probabilities,
+        accuracy=float(np.mean((probabilities > 0.5) == y_test)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """Mean, spread and interval of a few repetitions.
+
+    Attributes
+    ----------
+    mean : float
+        Of the values.
+    sd : float or None
+        The sample standard deviation (n - 1); None where there is one repetition.
+    half_width : float or None
+        The interval is mean ± half_width, by Student's t; None where there is one repetition.
+    n : int
+        How many repetitions.
+    """
+
+    mean: float
+    sd: float | None
+    half_width: float | None
+    n: int
+
+    def __str__(self):
+        if self.n == 1:
+            return f"{self.mean:.4f} (one repetition)"
+        return f"{self.mean:.4f} ± {self.sd:.4f}, interval ± {self.half_width:.4f} (n = {self.n})"
+
+
+def summarise(values, *, confidence=0.95):
+    """Summarise repetitions over seeds or splits, or paired differences between two models.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One a repetition.
+    confidence : float
+        Of the interval, between 0 and 1.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    ValueError
+        If there are no values, one is not finite, or the confidence is out of range.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise ValueError(f"values={values!r}: one or more finite numbers are needed.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence!r} is not between 0 and 1.")
+    n, mean = len(values), float(values.mean())
+    if n == 1:
+        return Summary(mean, None, None, 1)
+    sd = float(values.std(ddof=1))
+    quantile = float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    return Summary(mean, sd, quantile * sd / math.sqrt(n), n)
