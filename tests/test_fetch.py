@@ -714,6 +714,20 @@ def test_two_at_once_share_one_download(toy):
 
 
 @needs_posix
+def test_the_one_that_waits_takes_over_from_the_one_that_dies(toy):
+    toy.register("paused")
+    with start(toy) as first:
+        assert toy.server.pausing.wait(60)
+        with start(toy) as second:
+            assert second.stderr.readline().startswith("another process is fetching into ")
+            first.kill()
+            toy.server.release.set()
+            said = second.stderr.read()
+    assert second.returncode == 0, said
+    assert toy.visible() == {"a.csv": A, "b.csv": B}
+
+
+@needs_posix
 def test_a_live_process_keeps_its_temporaries(toy):
     toy.register("paused")
     with start(toy) as process:

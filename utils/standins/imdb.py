@@ -27,15 +27,15 @@ from utils.standins._files import write_npz
 
 __all__ = ["FOLDER", "VERSION", "write"]
 
-FOLDER, VERSION = "imdb", 1
+FOLDER, VERSION = "imdb", 2
 
 SIZES = {  # reviews to train, to test; words: median, spread of the logarithm, fewest, most
-    "quick": (4_000, 2_000, 85, 0.65, 10, 1_000),
+    "quick": (5_000, 2_000, 80, 0.6, 10, 1_000),
     "full": (8_000, 8_000, 175, 0.7, 10, 2_400),
 }
-KAPPA = 0.9
+KAPPA = 1.0
 AGREEMENT = 0.89
-USUAL = 1.3  # exponent of the opinion words' frequencies
+USUAL = 1.5  # exponent of the opinion words' frequencies
 ZIPF = {"SURNAME": 0.5, "OWNER": 0.5, "COINED": 0.6, "CRAFTSMAN": 0.7, "TOWN": 0.6}  # others: 1
 PLAIN, TURNED = 4.0, 3.5  # mean numbers of opinions in a review that is long enough
 
@@ -128,7 +128,7 @@ def write(folder, *, scale, seed):
     folder : pathlib.Path
         An empty folder.
     scale : {"quick", "full"}
-        4,000 reviews to train and 2,000 to test, of 110 words on average; or 8,000 and 8,000
+        5,000 reviews to train and 2,000 to test, of 100 words on average; or 8,000 and 8,000
         of 230.
     seed : int
         Of everything drawn.
