@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from utils.evaluation import fit_and_score, summarise
+from utils.evaluation import fit_and_score, probabilities, summarise
 
 
 def rows(n, seed):
@@ -46,8 +46,9 @@ def test_takes_the_best_epoch_and_scores_it_on_test():
     assert result.validation_accuracy == max(best)
     model = build()
     model.set_weights(result.weights)
-    probabilities = model.predict(TEST[0], verbose=0)[:, 0]
-    np.testing.assert_allclose(result.probabilities, probabilities, atol=1e-6)
+    predicted = model.predict(TEST[0], verbose=0)[:, 0]
+    np.testing.assert_allclose(result.probabilities, predicted, atol=1e-6)
+    np.testing.assert_allclose(probabilities(model, TEST[0], batch_size=30), predicted, atol=1e-6)
     assert result.accuracy == pytest.approx(model.evaluate(*TEST, verbose=0)[1])
     assert model.evaluate(*VALIDATION, verbose=0)[1] == pytest.approx(max(best))
 

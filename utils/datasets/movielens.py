@@ -186,7 +186,7 @@ def _read_ratings(path):
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as error:
         raise ValueError(
-            f"{path}: not a table of {len(RATING_COLUMNS)} comma-separated columns in UTF-8. {error}"
+            f"{path}: not comma-separated text in UTF-8 with as many fields in each line. {error}"
         ) from error
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path} is empty. {_expected(RATING_COLUMNS)}") from None
@@ -201,7 +201,10 @@ def _read_ratings(path):
         if bad.any():
             row = int(np.argmax(bad.to_numpy()))
             received = table[column].iloc[row]
-            received = "nothing" if pd.isna(received) else repr(str(received))
+            if pd.isna(received):
+                received = "nothing"
+            else:
+                received = repr(received if isinstance(received, str) else f"{received:g}")
             raise ValueError(
                 f"{path}, line {row + 2}, column {column}: received {received}. {what}"
             )
@@ -210,12 +213,10 @@ def _read_ratings(path):
         numbers = pd.to_numeric(table[column], errors="coerce")
         refuse(~np.isfinite(numbers.astype(float)), column, "Write a number.")
         if column != "rating":
-            refuse(numbers % 1 != 0, column, "Write a whole number.")
+            refuse((numbers % 1 != 0) | (abs(numbers) > 2**53), column, "Write a whole number.")
             numbers = numbers.astype(np.int64)
         if column in ("userId", "movieId"):
-            refuse(
-                numbers < 1, column, "Ids start from 1: add 1 to every id if yours start from 0."
-            )
+            refuse(numbers < 1, column, "Ids start from 1: add 1 to yours.")
         table = table.assign(**{column: numbers})
     stars = table["rating"]
     refuse(
@@ -263,10 +264,8 @@ def _read_movies(path):
                     )
                 if not title or not genres:
                     raise ValueError(
-                        f"{path}, line {line}: the {'genres' if title else 'title'} are missing. "
-                        f"Write {NO_GENRES} for a film that has none."
-                        if title
-                        else f"{path}, line {line}: the title is missing."
+                        f"{path}, line {line}: the title or the genres are missing. "
+                        f"A film without genres has {NO_GENRES}."
                     )
                 if int(number) in films:
                     raise ValueError(

@@ -1,26 +1,33 @@
-"""Which folder a loader reads, and what its content may be called: real or stand-in, which edition."""
+"""Which folder a loader reads, and what its content is: real or stand-in, and which edition."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from utils import standins, switches
-from utils.fetch import edition_of, fetch, source_of
+from utils.fetch import edition_of, fetch, locate, source_of
 
 __all__ = ["Origin", "find", "require"]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A folder with a data set, `"real"` or `"stand-in"`, and the edition it holds."""
+    """A folder with a data set, and whether it is `"real"` or a `"stand-in"`."""
 
+    name: str
     folder: Path
     source: str
-    edition: str
 
     @property
-    def label(self):
-        """The words that a figure or a table puts beside its numbers."""
-        return f"{self.source}, edition {self.edition}"
+    def edition(self):
+        """Which edition the folder holds; real files are hashed to know."""
+        if self.source == "stand-in":
+            return standins.edition_of(self.folder)
+        edition = edition_of(self.name, self.folder)
+        if "+" in edition:
+            raise ValueError(
+                f"{self.folder} mixes the editions {edition}. Keep the files of one of them."
+            )
+        return edition
 
 
 def find(name, folder=None):
@@ -52,13 +59,11 @@ def find(name, folder=None):
                 f"generated stand-in. `python -m utils.fetch get {name}` fetches the real ones."
             )
     elif folder is None:
-        folder = fetch(name)
+        folder = locate(name) or fetch(name)
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder. Pass the folder that holds the files.")
-    if standins.is_standin(folder):
-        return Origin(folder, "stand-in", standins.edition_of(folder))
-    return Origin(folder, "real", edition_of(name, folder))
+    return Origin(name, folder, "stand-in" if standins.is_standin(folder) else "real")
 
 
 def require(folder, *files):

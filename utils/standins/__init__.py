@@ -6,13 +6,12 @@ It is not the real data, and no number measured on it is a finding about the wor
 """
 
 import importlib
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from utils import switches
+from utils._atomic import folder_once
 from utils.standins._files import write_npz
 
 __all__ = ["edition_of", "is_standin", "make", "names", "truth"]
@@ -60,22 +59,13 @@ def make(name, *, scale=None, seed=0):
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed={seed!r} is not a whole number from 0.")
     generator = importlib.import_module(f"utils.standins.{name}")
-    shelf = switches.build_folder() / "standins"
-    folder = shelf / f"{generator.FOLDER}-v{generator.VERSION}-{scale}-seed{seed}"
-    if folder.is_dir():
-        return folder
-    shelf.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=shelf, prefix=f".{folder.name}-") as workshop:
-        draft = Path(workshop) / "draft"
-        draft.mkdir()
+    name_of = f"{generator.FOLDER}-v{generator.VERSION}-{scale}-seed{seed}"
+
+    def write(draft):
         planted = generator.write(draft, scale=scale, seed=int(seed))
         write_npz(draft / TRUTH, planted)
-        try:
-            os.rename(draft, folder)  # noqa: PTH104 - Path.rename hides which of the two failed
-        except OSError:
-            if not folder.is_dir():  # else another process was faster, with the same bytes
-                raise
-    return folder
+
+    return folder_once(switches.build_folder() / "standins" / name_of, write)
 
 
 def truth(name, *, scale=None, seed=0):

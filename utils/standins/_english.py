@@ -1,10 +1,10 @@
-"""The words and sentence patterns of the invented film reviews.
+"""The words and patterns of the invented film titles and reviews.
 
 In a pattern, words in capitals stand for another list or pattern; `A` becomes "a" or "an".
 `DENIED` and `CLAIMED` are places for opinion words: the pattern denies one and claims the other.
 """
 
-__all__ = ["CLUSTERS", "PAIRS", "PATTERNS", "WORDS"]
+__all__ = ["CLUSTERS", "PAIRS", "PATTERNS", "TITLES", "lexicon"]
 
 
 def _words(text):
@@ -44,7 +44,7 @@ PAIRS = {
     """),
 }
 
-WORDS = {
+_WORDS = {
     "INTENSIFIER": _words("""
         very really so quite rather truly pretty utterly completely particularly incredibly
         extremely fairly remarkably thoroughly especially genuinely absolutely downright
@@ -89,7 +89,9 @@ WORDS = {
         lamp key barrel coffin kite goose fish flower hay pigeon song brick puppet bread nail
         toy tea wheel mask broom fiddle basket lace
     """),
-    "TRADE": _words("maker keeper seller tamer mender smuggler painter collector juggler whisperer"),
+    "TRADE": _words("""
+        maker keeper seller tamer mender smuggler painter collector juggler whisperer
+    """),
     "RELATIVE": _words("""
         wife husband mother father brother sister aunt uncle cousin grandmother neighbour dentist
         boss landlady roommate dog cat nephew niece barber
@@ -259,3 +261,131 @@ PATTERNS = {
         PLACE1 PLACE2
     """),
 }  # fmt: skip
+
+# The films of the MovieLens stand-in, in its spelling: the article behind, the rest as it comes
+TITLES = {
+    "FORM": _lines("""
+        ADJECTIVE NOUN
+        ADJECTIVE NOUN
+        ADJECTIVE NOUN
+        ADJECTIVE NOUN, The
+        ADJECTIVE NOUN, The
+        ADJECTIVE NOUN, The
+        NOUN of PLACE, The
+        NOUN of PLACE, The
+        NAME and the NOUN
+        NAME's ADJECTIVE NOUN
+        NAME & NAME: The NOUN Story
+        Goodbye, ADJECTIVE NOUN
+        Return to the ADJECTIVE NOUN
+        ADJECTIVE NOUN COUNT, The
+        NOUN COUNT
+        COUNT NOUNs
+        "ADJECTIVE" NOUN, The
+        FRENCH (ADJECTIVE NOUN, The)
+    """),
+    "ADJECTIVE": _words("""
+        Silent Crooked Borrowed Midnight Paper Hollow Velvet Reluctant Seventh Northern Forgotten
+        Burning Polite Invisible Broken Golden Secret Distant Bitter Wandering Electric Lonely
+        Frozen Glass Perfect Dangerous Ordinary Scarlet Sleepless Hungry Honest Unlikely Wooden
+        Gentle Last Counterfeit Restless Marble Accidental Bashful Painted Tidal Second-Hand
+        Impossible Salt
+    """),
+    "NOUN": _words("""
+        Harbour Lighthouse Umbrella Orchard Detective Cartographer Tuba Circus Winter Promise
+        Garden Island Stranger Violin Clockmaker Bridge Empire Shadow Carnival Lantern Telephone
+        Ferry Widow Alibi Horizon Passenger Kingdom Goose Machine Letter Witness Summer Mirror
+        Accountant Meridian Compass Sparrow Ballroom Locksmith Engine Teapot Glacier Postman
+        Verdict Planet
+    """),
+    "PLACE": _lines("""
+        Marrow Bay
+        Upper Wexcombe
+        the Baltic
+        Port Saffron
+        Lisbon
+        the Seventh Floor
+        Old Tannery Road
+        the Moon
+        Lake Umber
+        Trieste
+        Dust County
+    """),
+    "NAME": _words("""
+        Agnes Basil Clementine Desmond Édith Fergus Greta Horace Ingrid Jasper Mabel Otto Zoé
+    """),
+    "COUNT": _words("2 3 4 5 7 12 39 101 II III"),
+    "FRENCH": _lines("""
+        Été à Étretat, Un
+        Garçon aux gâteaux, Le
+        Château de sable, Le
+        Fenêtre fermée, La
+        Forêt bleue, La
+        Première neige, La
+    """),
+}  # fmt: skip
+
+# Kinds of words, by the lists that they stand in
+CLUSTERS = {
+    "intensifiers": ("INTENSIFIER",),
+    "parts of a film": ("ASPECT",),
+    "genres": ("GENRE", "GENRES"),
+    "things": ("THING", "THINGS"),
+    "coined words": ("COINED",),
+    "moods": ("MOOD",),
+    "jobs": ("JOB", "JOBS", "CRAFTSMAN"),
+    "relatives": ("RELATIVE",),
+    "deeds": ("VERB", "VERBS", "VERBED", "VERBING"),
+    "events": ("EVENT",),
+    "first names": ("FIRST",),
+    "surnames": ("SURNAME", "OWNER"),
+    "places": ("FARTHER", "TOWN", "PLACE2"),
+    "numbers": ("YEAR", "NUMBER"),
+}
+
+
+def lexicon():
+    """Return all lists of words, those that are made from others by rule included.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        List name, as the patterns use it -> its words, the most usual first.
+    """
+
+    def compounds(first, second):
+        return tuple(a + b for b in _WORDS[second] for a in _WORDS[first])
+
+    surnames = tuple(a + b for a in _WORDS["NAME1"] for b in _WORDS["NAME2"] if a != b)
+    return {
+        **_WORDS,
+        "SURNAME": surnames,
+        "OWNER": tuple(f"{name}'s" for name in surnames),
+        "TOWN": compounds("NAME1", "TOWN_ENDING"),
+        "CRAFTSMAN": compounds("STEM", "TRADE"),
+        "COINED": compounds("THING", "ENDING"),
+        "YEAR": tuple(str(year) for year in range(2007, 1919, -1)),
+        "NUMBER": tuple(str(number) for number in range(2, 100)),
+        "VERBS": tuple(map(_with_s, _WORDS["VERB"])),
+        "VERBED": tuple(_stem(verb, "ed") for verb in _WORDS["VERB"]),
+        "VERBING": tuple(_stem(verb, "ing") for verb in _WORDS["VERB"]),
+        "THINGS": tuple(map(_with_s, _WORDS["THING"])),
+        "JOBS": tuple(map(_with_s, _WORDS["JOB"])),
+        "GENRES": tuple(map(_with_s, _WORDS["GENRE"])),
+    }
+
+
+def _with_s(word):
+    if word.endswith(("s", "sh", "ch", "x")):
+        return word + "es"
+    return word[:-1] + "ies" if word.endswith("y") and word[-2] not in "aeiou" else word + "s"
+
+
+def _stem(verb, ending):
+    if verb in ("outwit", "kidnap"):
+        return verb + verb[-1] + ending
+    if verb.endswith("e"):
+        return verb[:-1] + ending
+    if ending == "ed" and verb.endswith("y") and verb[-2] not in "aeiou":
+        return verb[:-1] + "ied"
+    return verb + ending

@@ -9,7 +9,7 @@ __all__ = ["write_npz"]
 
 
 def write_npz(path, arrays):
-    """Write arrays as `numpy.savez_compressed` does, but dated 1980 so that equal arrays give equal bytes.
+    """Write an .npz file with no date in it: equal arrays give equal bytes.
 
     Parameters
     ----------

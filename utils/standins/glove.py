@@ -6,21 +6,22 @@ missing, as real vectors miss some words of any text.
 """
 
 import json
+from itertools import cycle
 
 import numpy as np
 
 from utils import standins
-from utils.standins._english import PAIRS, PATTERNS, WORDS
+from utils.standins._english import CLUSTERS, PAIRS, lexicon
 
 __all__ = ["FOLDER", "VERSION", "write"]
 
-FOLDER, VERSION = "glove", 1
+FOLDER, VERSION = "glove", 2
 
 WIDTH = 50
-SPREAD = 0.35  # of a word around its centre, in each dimension
+CENTRE_SD, WORD_SD = 0.45, 0.25  # of centres, and of words around theirs, in each dimension
+OPINION_REACH = 3.0  # distance of the strongest opinion words from their centre
 MISSING = 0.05
-# GloVe counts punctuation as words, and has far more words than any one text
-ELSEWHERE = (",", ".", '"', "'s", "-", "(", ")", ":", ";", "?", "!", "--", "$", "...", "\u00a0", "unk")
+PUNCTUATION = (",", ".", "'s", "-", "(", ")", ":", ";", "?", "!", "--", "...", "\u00a0")
 
 
 def write(folder, *, scale, seed):
@@ -40,7 +41,7 @@ def write(folder, *, scale, seed):
     dict of str to numpy.ndarray
         `words` (n,), in file order; `cluster` (n,), the number of each word's cluster;
         `cluster_names`; `centres` (clusters, 50); `polarity` (n,), -1 to 1, 0 for words that are
-        no opinion; `opinion_axis` (50,), along which opinion words lie; `missing`, the words of
+        no opinions; `opinion_axis` (50,), along which opinion words lie; `missing`, the words of
         the IMDB stand-in that have no vector.
     """
     reviews = standins.make("imdb", scale=scale, seed=seed)
@@ -49,25 +50,49 @@ def write(folder, *, scale, seed):
     ranked = np.array(sorted(rank, key=rank.get))
     lost = rng.random(len(ranked)) < MISSING
     lost[:20] = False  # nobody misses "the"
-    words = [*ranked[~lost].tolist(), *ELSEWHERE]
+    kept = ranked[~lost].tolist()
+    words = [*kept[:1], *PUNCTUATION, *kept[1:]]
 
-    clusters, polarity_of = _clusters()
-    cluster_names = [*clusters, "names", "other"]
-    number_of = {
-        word: number for number, (_, members) in enumerate(clusters.items()) for word in members
+    polarity_of = {
+        word: sign * strength
+        for strength, pairs in PAIRS.items()
+        for word, sign in zip(pairs, cycle((1, -1)), strict=False)
     }
-    names = cluster_names.index("names")
-    cluster = np.array(
-        [number_of.get(word, names if _is_name(word) else names + 1) for word in words]
-    )
     polarity = np.array([polarity_of.get(word, 0.0) for word in words])
-    centres = rng.normal(0, 0.6, (len(cluster_names), WIDTH))
+    cluster_names, cluster_of = _clusters(polarity_of)
+    cluster = np.array([cluster_of.get(word, len(cluster_names) - 1) for word in words])
+
+    centres = rng.normal(0, CENTRE_SD, (len(cluster_names), WIDTH))
     opinion_axis = rng.normal(0, 1, WIDTH)
     opinion_axis /= np.linalg.norm(opinion_axis)
-    opinions = cluster_names.index("opinions")
-    vectors = centres[cluster] + rng.normal(0, SPREAD, (len(words), WIDTH))
-    vectors += 3.0 * polarity[:, None] * opinion_axis * (cluster == opinions)[:, None]
+    centres[1] = centres[0]  # opinion words differ by their place along the axis only
+    vectors = centres[cluster] + OPINION_REACH * polarity[:, None] * opinion_axis
+    vectors += rng.normal(0, WORD_SD, vectors.shape)
     with (folder / "glove.6B.50d.txt").open("w", encoding="utf-8", newline="\n") as file:
-        for word, vector in zip(words, vectors, strict=True):
+        for word, vector in zip(words, vectors.tolist(), strict=True):
             file.write(f"{word} {' '.join(f'{value:.5g}' for value in vector)}\n")
-    return {}
+    return {
+        "words": np.array(words),
+        "cluster": cluster,
+        "cluster_names": np.array(cluster_names),
+        "centres": centres,
+        "polarity": polarity,
+        "opinion_axis": opinion_axis,
+        "missing": ranked[lost],
+    }
+
+
+def _clusters(polarity_of):
+    """Return the clusters' names, and each word's cluster; the last is for all other words."""
+    names, cluster_of = ["praise", "blame"], {}
+    for word, polarity in polarity_of.items():
+        cluster_of[word] = int(polarity < 0)
+    cluster_of.update(dict.fromkeys(PUNCTUATION, len(names)))
+    names.append("punctuation")
+    lists = lexicon()
+    for name, symbols in CLUSTERS.items():
+        for symbol in symbols:
+            for word in lists[symbol]:
+                cluster_of.setdefault(word, len(names))
+        names.append(name)
+    return [*names, "others"], cluster_of

@@ -2,8 +2,8 @@
 
 A review mixes film talk that tells nothing with two kinds of opinion:
 
-* **plain** ones, "the acting is superb": opinion word w is drawn with probability proportional
-  to frequency(w) · exp(KAPPA · polarity(w) · label), with the label as ±1. A bag of words sees them.
+* **plain** ones, "the acting is superb", which a bag of words sees: opinion word w is drawn with a
+  probability proportional to frequency(w) · exp(KAPPA · polarity(w) · label), the label as ±1.
 * **turned** ones, "the plot is not dull at all it is clever": a positive and a negative word,
   drawn with no regard to the label. Which of the two is denied agrees with the label in a share
   `AGREEMENT` of cases. The same words the other way round, "not clever at all it is dull", say the
@@ -22,12 +22,12 @@ from itertools import accumulate
 
 import numpy as np
 
-from utils.standins._english import PAIRS, PATTERNS, WORDS
+from utils.standins._english import PAIRS, PATTERNS, lexicon
 from utils.standins._files import write_npz
 
 __all__ = ["FOLDER", "VERSION", "write"]
 
-FOLDER, VERSION = "imdb", 2
+FOLDER, VERSION = "imdb", 3
 
 SIZES = {  # reviews to train, to test; words: median, spread of the logarithm, fewest, most
     "quick": (5_000, 2_000, 80, 0.6, 10, 1_000),
@@ -45,30 +45,19 @@ class _Writer:
 
     def __init__(self, seed):
         self.random = random.Random(seed).random
-        names = [f"{a}{b}" for a in WORDS["NAME1"] for b in WORDS["NAME2"]]
-        random.Random(seed).shuffle(names)
-        lists = {
-            **WORDS,
-            "SURNAME": names,
-            "OWNER": [f"{name}'s" for name in names],
-            "TOWN": [f"{a}{b}" for b in WORDS["TOWN_ENDING"] for a in WORDS["NAME1"]],
-            "CRAFTSMAN": [f"{a}{b}" for b in WORDS["TRADE"] for a in WORDS["STEM"]],
-            "COINED": [f"{a}{b}" for b in WORDS["ENDING"] for a in WORDS["THING"]],
-            "YEAR": [str(year) for year in range(2007, 1919, -1)],
-            "NUMBER": [str(number) for number in range(2, 100)],
-            "VERBS": [_third_person(verb) for verb in WORDS["VERB"]],
-            "VERBED": [_past(verb) for verb in WORDS["VERB"]],
-            "VERBING": [_progressive(verb) for verb in WORDS["VERB"]],
-            "THINGS": [_plural(thing) for thing in WORDS["THING"]],
-            "JOBS": [_plural(job) for job in WORDS["JOB"]],
-            "GENRES": [_plural(genre) for genre in WORDS["GENRE"]],
-        }
+        lists = lexicon()
+        family = list(zip(lists["SURNAME"], lists["OWNER"], strict=True))
+        random.Random(seed).shuffle(family)  # which names are usual
+        lists["SURNAME"], lists["OWNER"] = zip(*family, strict=True)
         self.rules = {
             symbol: ([(word,) for word in words], _cumulative(len(words), ZIPF.get(symbol, 1.0)))
             for symbol, words in lists.items()
         }
         for symbol, patterns in PATTERNS.items():
-            self.rules[symbol] = ([tuple(p.split()) for p in patterns], _cumulative(len(patterns), 0))
+            self.rules[symbol] = (
+                [tuple(p.split()) for p in patterns],
+                _cumulative(len(patterns), 0),
+            )
 
     def pick(self, options, cumulative):
         return options[bisect(cumulative, self.random() * cumulative[-1])]
@@ -94,30 +83,6 @@ class _Writer:
 def _cumulative(count, exponent):
     """Return cumulated Zipf weights."""
     return list(accumulate((rank + 2.0) ** -exponent for rank in range(count)))
-
-
-def _plural(noun):
-    if noun.endswith(("s", "sh", "ch", "x")):
-        return noun + "es"
-    return noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
-
-
-_third_person = _plural
-DOUBLED = {"outwit", "kidnap"}
-
-
-def _past(verb):
-    if verb in DOUBLED:
-        return verb + verb[-1] + "ed"
-    if verb.endswith("y") and verb[-2] not in "aeiou":
-        return verb[:-1] + "ied"
-    return verb + ("d" if verb.endswith("e") else "ed")
-
-
-def _progressive(verb):
-    if verb in DOUBLED:
-        return verb + verb[-1] + "ing"
-    return (verb[:-1] if verb.endswith("e") else verb) + "ing"
 
 
 def write(folder, *, scale, seed):

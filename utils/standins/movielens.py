@@ -14,12 +14,15 @@ ids have gaps, and genres say little that the factors do not: they lie along the
 
 import csv
 import math
+import re
 
 import numpy as np
 
+from utils.standins._english import TITLES
+
 __all__ = ["FOLDER", "VERSION", "write"]
 
-FOLDER, VERSION = "ml-latest-small", 1
+FOLDER, VERSION = "ml-latest-small", 2
 
 # Chosen so that the ratings suffice to learn what is planted: each parameter costs about
 # noise² / ratings, and there are three for every user and film.
@@ -174,156 +177,21 @@ def _genres(rng, factor):
     return fields
 
 
-ADJECTIVES = [
-    "Silent",
-    "Crooked",
-    "Borrowed",
-    "Midnight",
-    "Paper",
-    "Hollow",
-    "Velvet",
-    "Reluctant",
-    "Seventh",
-    "Northern",
-    "Forgotten",
-    "Burning",
-    "Polite",
-    "Invisible",
-    "Broken",
-    "Golden",
-    "Secret",
-    "Distant",
-    "Bitter",
-    "Wandering",
-    "Electric",
-    "Lonely",
-    "Frozen",
-    "Glass",
-    "Perfect",
-    "Dangerous",
-    "Ordinary",
-    "Scarlet",
-    "Sleepless",
-    "Hungry",
-    "Honest",
-    "Unlikely",
-    "Wooden",
-    "Gentle",
-    "Last",
-    "Counterfeit",
-    "Restless",
-    "Marble",
-    "Accidental",
-    "Bashful",
-    "Painted",
-    "Tidal",
-    "Second-Hand",
-    "Impossible",
-    "Salt",
-]
-NOUNS = [
-    "Harbour",
-    "Lighthouse",
-    "Umbrella",
-    "Orchard",
-    "Detective",
-    "Cartographer",
-    "Tuba",
-    "Circus",
-    "Winter",
-    "Promise",
-    "Garden",
-    "Island",
-    "Stranger",
-    "Violin",
-    "Clockmaker",
-    "Bridge",
-    "Empire",
-    "Shadow",
-    "Carnival",
-    "Lantern",
-    "Telephone",
-    "Ferry",
-    "Widow",
-    "Alibi",
-    "Horizon",
-    "Passenger",
-    "Kingdom",
-    "Goose",
-    "Machine",
-    "Letter",
-    "Witness",
-    "Summer",
-    "Mirror",
-    "Accountant",
-    "Meridian",
-    "Compass",
-    "Sparrow",
-    "Ballroom",
-    "Locksmith",
-    "Engine",
-    "Teapot",
-    "Glacier",
-    "Postman",
-    "Verdict",
-    "Planet",
-]
-PLACES = """
-    Marrow Bay|Upper Wexcombe|the Baltic|Port Saffron|Lisbon|the Seventh Floor|Old Tannery Road|
-    Zanzibar|the Moon|Lake Umber|Trieste|the Fens|Tallinn|Dust County|the Lower Decks
-""".replace("\n", "").split("|")
-FIRST_NAMES = [
-    "Agnes",
-    "Basil",
-    "Clementine",
-    "Desmond",
-    "Edith",
-    "Fergus",
-    "Greta",
-    "Horace",
-    "Ingrid",
-    "Jasper",
-    "Mabel",
-    "Otto",
-]
-FRENCH = """
-    Été à Étretat, Un|Garçon aux gâteaux, Le|Château de sable, Le|Fenêtre fermée, La|Forêt bleue, La|
-    Mémoire du café, La|Frère de Zoé, Le|Première neige, La
-""".replace("\n", "").split("|")
-
-
 def _titles(rng, n_films):
     """Invent titles, all different, with the punctuation and the gaps that real ones have."""
 
     def pick(words):
-        return words[rng.integers(len(words))].strip()
+        return words[rng.integers(len(words))]
 
-    forms = (
-        (30, lambda: f"{pick(ADJECTIVES)} {pick(NOUNS)}, The"),
-        (20, lambda: f"{pick(ADJECTIVES)} {pick(NOUNS)}"),
-        (10, lambda: f"{pick(NOUNS)} of {pick(PLACES)}, The"),
-        (8, lambda: f"{pick(FIRST_NAMES)} and the {pick(NOUNS)}"),
-        (6, lambda: f"{pick(FIRST_NAMES)}'s {pick(ADJECTIVES)} {pick(NOUNS)}"),
-        (5, lambda: f"Goodbye, {pick(ADJECTIVES)} {pick(NOUNS)}"),
-        (5, lambda: f"Return to {pick(PLACES)}"),
-        (4, lambda: f"{pick(ADJECTIVES)} {pick(NOUNS)} {pick(['II', 'III', '2', '3-D'])}, The"),
-        (4, lambda: f"{pick(FIRST_NAMES)} & {pick(FIRST_NAMES)}: A {pick(NOUNS)} Story"),
-        (3, lambda: f"{rng.integers(3, 100)} {pick(NOUNS)}s"),
-        (2, lambda: f'"{pick(ADJECTIVES)}" {pick(NOUNS)}, The'),
-        (2, lambda: f"{pick(FRENCH)} ({pick(ADJECTIVES)} {pick(NOUNS)}, The)"),
-    )
-    weights = np.array([weight for weight, _ in forms], float)
-    taken, titles = set(), []
+    def invent():
+        form = pick(TITLES["FORM"])
+        return re.sub("[A-Z]{3,}", lambda kind: pick(TITLES[kind[0]]), form)
+
+    titles = {}
     while len(titles) < n_films:
-        title = forms[rng.choice(len(forms), p=weights / weights.sum())][1]()
-        if title not in taken:
-            taken.add(title)
-            year = 2016 - int(min(rng.exponential(17), 95))
-            titles.append(f"{title} ({year})")
-    # as in the real files: series without a year, or with two
-    for film in rng.choice(n_films, max(4, n_films // 150), replace=False):
-        name = titles[film][:-7]
-        titles[film] = pick(
-            [name, f"{pick(NOUNS)} {film}", f"{name} (1975-1979)", f"{name} (2007-)"]
-        )
-    return titles
+        year = 2016 - int(min(rng.exponential(17), 95))
+        titles.setdefault(invent(), f" ({year})")
+    # as in the real files, a few are series, without a year or with two
+    for title in rng.choice(list(titles), max(4, n_films // 150), replace=False):
+        titles[title] = pick(("", "", " (1975-1979)", " (2007-)"))
+    return [title + year for title, year in titles.items()]

@@ -1,0 +1,451 @@
+"""The stand-ins: whole or absent, the same for a seed, and their planted truth can be learned."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from utils import standins, switches
+from utils.datasets import load_glove, load_imdb, load_movielens
+from utils.standins import imdb as imdb_generator
+from utils.standins import movielens as movielens_generator
+
+NAMES = ("glove", "imdb", "movielens")
+
+
+def fingerprint(folder):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+
+
+@pytest.fixture
+def own_build(monkeypatch, tmp_path):
+    monkeypatch.setattr(switches, "build_folder", lambda: tmp_path)
+    return tmp_path
+
+
+# ---- making them ----
+
+
+def test_names_are_those_of_the_generators():
+    assert standins.names() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_bytes(name, own_build, monkeypatch):
+    monkeypatch.setitem(imdb_generator.SIZES, "quick", (300, 200, 85, 0.6, 10, 1000))
+    first = standins.make(name, scale="quick")
+    assert first.parent == own_build / "standins"
+    assert first.name.endswith("-quick-seed0") and standins.is_standin(first)
+    monkeypatch.setattr(switches, "build_folder", lambda: own_build / "again")
+    again = standins.make(name, scale="quick")
+    assert fingerprint(first) == fingerprint(again)
+    other = standins.make(name, scale="quick", seed=1)
+    differing = {k for k, v in fingerprint(other).items() if v != fingerprint(first)[k]}
+    assert differing == set(fingerprint(first))
+
+
+def test_made_once(own_build, monkeypatch):
+    folder = standins.make("movielens", scale="quick")
+    monkeypatch.setattr(movielens_generator, "write", None)  # would fail if it were called
+    assert standins.make("movielens", scale="quick") == folder
+    assert set(standins.truth("movielens", scale="quick")) >= {"movie_bias", "best_mse"}
+
+
+def test_scale_is_the_switch(own_build, monkeypatch):
+    monkeypatch.setenv("LESSONS_SCALE", "full")
+    monkeypatch.setattr(movielens_generator, "write", lambda folder, scale, seed: {})
+    assert "-full-" in standins.make("movielens").name
+
+
+def test_failure_leaves_nothing(own_build, monkeypatch):
+    def fail(folder, scale, seed):
+        (folder / "ratings.csv").write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(movielens_generator, "write", fail)
+    with pytest.raises(KeyboardInterrupt):
+        standins.make("movielens", scale="quick")
+    assert list((own_build / "standins").iterdir()) == []
+
+
+def test_who_comes_second_takes_what_is_there(own_build, monkeypatch):
+    """The other process finishes while this one is still writing."""
+    write = movielens_generator.write
+
+    def late(folder, scale, seed):
+        monkeypatch.setattr(movielens_generator, "write", write)
+        standins.make("movielens", scale="quick")
+        return write(folder, scale=scale, seed=seed)
+
+    monkeypatch.setattr(movielens_generator, "write", late)
+    folder = standins.make("movielens", scale="quick")
+    assert list((own_build / "standins").iterdir()) == [folder]
+    assert len(load_movielens(folder)) == 30_000
+
+
+def test_folder_in_the_way_of_nothing_is_an_error(own_build, monkeypatch):
+    def write(folder, scale, seed):
+        (own_build / "standins" / "ml-latest-small-v0-quick-seed0").write_text("a file")
+        return {}
+
+    monkeypatch.setattr(movielens_generator, "VERSION", 0)
+    monkeypatch.setattr(movielens_generator, "write", write)
+    with pytest.raises(OSError):
+        standins.make("movielens", scale="quick")
+
+
+def test_two_processes_at_once(own_build):
+    program = (
+        "import sys, pathlib; from utils import switches, standins\n"
+        "switches.build_folder = lambda: pathlib.Path(sys.argv[1])\n"
+        "print(len(list(standins.make('movielens', scale='quick').iterdir())))"
+    )
+    command = [sys.executable, "-c", program, str(own_build)]
+    running = [
+        subprocess.Popen(command, cwd=switches.PROJECT, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert [process.communicate(timeout=60)[0] for process in running] == ["3\n"] * 3
+    assert len(list((own_build / "standins").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ({"name": "mnist"}, "no stand-in for 'mnist', only for glove, imdb, movielens"),
+        ({"name": "imdb", "scale": "huge"}, "scale='huge'"),
+        ({"name": "imdb", "seed": -1}, "seed=-1"),
+        ({"name": "imdb", "seed": 0.5}, "seed=0.5"),
+        ({"name": "imdb", "seed": True}, "seed=True"),
+    ],
+)
+def test_bad_arguments(arguments, what):
+    with pytest.raises(ValueError, match=what):
+        standins.make(**arguments)
+
+
+def test_loaders_and_standins_load_no_framework():
+    program = (
+        "import sys; import utils.datasets, utils.standins; "
+        "from utils.standins import glove, imdb, movielens; "
+        "print([m for m in ('keras', 'tensorflow', 'jax', 'torch', 'fastparquet')"
+        " if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=switches.PROJECT, capture_output=True, text=True
+    )
+    assert result.stdout == "[]\n", result.stderr
+
+
+# ---- MovieLens ----
+
+
+@pytest.fixture(scope="module")
+def films():
+    folder = standins.make("movielens", scale="quick")
+    return load_movielens(folder), standins.truth("movielens", scale="quick")
+
+
+def test_films_look_like_the_real_files(films):
+    ratings, planted = films
+    lines = (ratings.folder / "ratings.csv").read_text(encoding="utf-8").split("\n")
+    assert lines[0] == "userId,movieId,rating,timestamp" and lines[-1] == ""
+    user, film, stars, _ = lines[1].split(",")
+    assert user.isdecimal() and film.isdecimal() and stars in {str(s / 2) for s in range(1, 11)}
+    per_user, per_film = np.bincount(ratings.user), np.sort(np.bincount(ratings.movie))[::-1]
+    assert per_user.min() >= 20
+    assert per_film[: len(per_film) // 5].sum() > 0.4 * len(ratings)  # few films, many ratings
+    assert 0.03 < (per_film < 20).mean() < 0.3
+    assert (np.diff(np.unique(ratings.movie_ids)) > 1).mean() > 0.5  # gaps
+    assert (np.diff(planted["user_id"]) > 1).any()
+    titles = ratings.titles.tolist()
+    assert len(set(titles)) == len(titles)
+    assert any(", The (" in t for t in titles) and any('"' in t for t in titles)
+    assert any(not t.isascii() for t in titles) and 0 < (ratings.years == 0).sum() < 10
+    assert (~ratings.genres.any(axis=1)).sum() >= 1
+    whole = ratings.timestamp < movielens_generator.HALF_STARS_FROM
+    assert whole.any() and not whole.all()
+    assert (ratings.rating[whole] % 1 == 0).mean() > 0.97  # a user joins, then rates for weeks
+
+
+def test_expected_rating_and_its_variance_by_simulation():
+    """The planted best prediction and its error, against simulated ratings."""
+    latent = np.array([-0.5, 0.9, 2.2, 3.55, 4.4, 5.6])
+    rng = np.random.default_rng(0)
+    for step in (0.5, 1.0):
+        steps = np.full(latent.shape, step)
+        expected, variance = movielens_generator._moments(latent, steps)
+        noisy = latent + rng.normal(0, movielens_generator.NOISE_SD, (200_000, len(latent)))
+        rating = np.clip(np.round(noisy / step) * step, step, 5)
+        error = np.sqrt(rating.var(axis=0) / len(rating))
+        np.testing.assert_array_less(abs(rating.mean(axis=0) - expected), 5 * error)
+        np.testing.assert_allclose(rating.var(axis=0), variance, rtol=0.05)
+
+
+def test_best_possible_error_is_what_the_best_prediction_makes(films):
+    ratings, planted = films
+    squared = (ratings.rating - planted["expected"]) ** 2
+    error = squared.std() / np.sqrt(len(ratings))
+    assert abs(squared.mean() - planted["best_mse"]) < 4 * error
+    assert planted["best_mse"] == pytest.approx(planted["variance"].mean())
+
+
+def least_squares(ratings, train, factors, penalty=4.0, bias=True, rounds=12, seed=0):
+    """Fit biases and factors by alternating ridge regressions; return predictions and biases."""
+    sides = [ratings.user, ratings.movie]
+    rng = np.random.default_rng(seed)
+    mean = ratings.rating[train].mean() if bias else 0.0
+    # the last column of each side's table is its bias, or for a plain dot product a factor more
+    tables = [rng.normal(0, 0.1, (side.max() + 1, factors + 1)) for side in sides]
+    for table in tables:
+        table[:, -1] = 0.0 if bias else 1.8
+    target = ratings.rating[train].astype(float) - mean
+    for turn in range(2 * rounds):
+        this, other = sides[turn % 2][train], tables[1 - turn % 2][sides[1 - turn % 2][train]]
+        wanted = target - other[:, -1] if bias else target
+        design = np.column_stack([other[:, :-1], np.ones(len(other))]) if bias else other
+        table = tables[turn % 2]
+        order = np.argsort(this, kind="stable")
+        ends = np.searchsorted(this[order], np.arange(len(table) + 1))
+        for row in range(len(table)):
+            of_row = order[ends[row] : ends[row + 1]]
+            x = design[of_row]
+            table[row] = np.linalg.solve(
+                x.T @ x + penalty * np.eye(factors + 1), x.T @ wanted[of_row]
+            )
+    users, films = tables[0][ratings.user], tables[1][ratings.movie]
+    if bias:
+        product = (users[:, :-1] * films[:, :-1]).sum(1)
+        return mean + users[:, -1] + films[:, -1] + product, tables
+    return (users * films).sum(1), tables
+
+
+def check_planted_truth(ratings, planted):
+    train, validation = ratings.split(0)
+    rows = {film: row for row, film in enumerate(planted["movie_id"].tolist())}
+    film_bias = planted["movie_bias"][[rows[film] for film in ratings.movie_ids.tolist()]]
+    often = np.bincount(ratings.movie) >= 20
+
+    def error(prediction):
+        return ((ratings.rating - prediction)[validation] ** 2).mean()
+
+    k = planted["movie_factors"].shape[1]
+    best = planted["variance"][validation].mean()
+    full, (users, films) = least_squares(ratings, train, k)
+    assert np.corrcoef(films[often, -1], film_bias[often])[0, 1] > 0.9
+    assert np.corrcoef(users[:, -1], planted["user_bias"])[0, 1] > 0.9
+    assert error(full) < 1.1 * best
+    only_bias, _ = least_squares(ratings, train, 0)
+    assert error(only_bias) > 1.25 * best and error(only_bias) > 1.15 * error(full)
+    only_dot, _ = least_squares(ratings, train, k + 1, bias=False)
+    assert error(only_dot) > 1.02 * error(full)
+    mean_alone = np.full(len(ratings), ratings.rating[train].mean())
+    assert error(mean_alone) > 1.6 * best
+    # the planted factors span what was learned
+    learned = films[:, :-1] - films[:, :-1].mean(0)
+    theirs = planted["movie_factors"][[rows[film] for film in ratings.movie_ids.tolist()]]
+    fit = np.linalg.lstsq(learned[often], theirs[often, 0], rcond=None)[0]
+    assert np.corrcoef(learned[often] @ fit, theirs[often, 0])[0, 1] > 0.9
+
+    # genres lie along the first factor, and so add next to nothing to the factors
+    known = ratings.genres.any(axis=1)
+    place = np.array([list(movielens_generator.GENRES).index(g) for g in ratings.genre_names])
+    mean_place = (ratings.genres[known] * place).sum(1) / ratings.genres[known].sum(1)
+    assert np.corrcoef(mean_place, theirs[known, 0])[0, 1] > 0.85
+    features = ratings.genres[ratings.movie].astype(float)
+    rest = (ratings.rating - full)[train]
+    x = features[train]
+    weights = np.linalg.solve(x.T @ x + 10 * np.eye(x.shape[1]), x.T @ rest)
+    gained = error(full) - error(full + features @ weights)
+    assert abs(gained) < 0.01 * error(full)
+
+
+def test_planted_biases_and_factors_can_be_learned(films):
+    check_planted_truth(*films)
+
+
+@pytest.mark.slow
+def test_planted_biases_and_factors_can_be_learned_at_full_scale():
+    folder = standins.make("movielens", scale="full")
+    check_planted_truth(load_movielens(folder), standins.truth("movielens", scale="full"))
+
+
+# ---- IMDB ----
+
+
+@pytest.fixture(scope="module")
+def reviews():
+    folder = standins.make("imdb", scale="quick")
+    return load_imdb(length=200, folder=folder), standins.truth("imdb", scale="quick")
+
+
+def test_reviews_look_like_the_real_files(reviews):
+    data, _ = reviews
+    with np.load(data.folder / "imdb.npz", allow_pickle=True) as file:  # we wrote it
+        assert file.files == ["x_train", "y_train", "x_test", "y_test"]
+        assert file["x_train"].dtype == object and type(file["x_train"][0]) is list
+        assert type(file["x_train"][0][0]) is int and file["y_train"].dtype == np.int64
+    assert json.loads((data.folder / "imdb_word_index.json").read_text()) == data.word_index
+    for y in (data.y_train, data.y_test):
+        assert y.mean() == 0.5 and (np.diff(y) <= 0).all()  # positive first
+    everything = np.concatenate(data.sequences_train + data.sequences_test)
+    counts = np.bincount(everything)[1:]
+    assert (np.diff(counts) <= 0).all() and counts[-1] >= 1  # ranked by frequency
+    assert data.words[1] == "the" and len(counts) > 5_500  # so that a cut at 5,000 bites
+    lengths = np.array([len(s) for s in data.sequences_train])
+    assert lengths.min() >= 10 and 90 < lengths.mean() < 130 and lengths.max() <= 1_000
+    assert np.median(lengths) < lengths.mean()
+    # as Zipf says: the word of rank 100 about a tenth as often as that of rank 10
+    assert 4 < counts[9] / counts[99] < 25
+
+
+def test_score_is_the_best_anyone_can_know(reviews):
+    """The planted log-odds are calibrated: of reviews at 80 %, 80 % are positive."""
+    data, planted = reviews
+    for half in ("train", "test"):
+        y = getattr(data, f"y_{half}")
+        for score in (planted[f"score_{half}"], planted[f"bag_score_{half}"]):
+            probability = 1 / (1 + np.exp(-score))
+            for low in (0.0, 0.2, 0.4, 0.6, 0.8):
+                inside = (probability >= low) & (probability < low + 0.2)
+                expected, n = probability[inside].mean(), inside.sum()
+                slack = 4 * np.sqrt(expected * (1 - expected) / n)
+                assert abs(y[inside].mean() - expected) < slack
+
+
+def ceiling(score):
+    """Return the accuracy that no reader of this evidence can expect to exceed."""
+    return (1 / (1 + np.exp(-abs(score)))).mean()
+
+
+def test_word_order_is_worth_a_lot(reviews):
+    _, planted = reviews
+    assert ceiling(planted["score_test"]) > 0.95
+    assert 0.85 < ceiling(planted["bag_score_test"]) < 0.91
+
+
+def test_turned_opinions_tell_a_bag_of_words_nothing():
+    """Drawn with the same luck for either label, a sentence has the same words, turned round."""
+    alike = [imdb_generator._Opinions(imdb_generator._Writer(seed=5)) for _ in range(2)]
+    for _ in range(500):
+        praise, up = alike[0].turned(1)
+        blame, down = alike[1].turned(-1)
+        assert Counter(praise) == Counter(blame) and praise != blame and up == -down
+
+
+def test_plain_opinions_follow_the_planted_polarity():
+    opinions = imdb_generator._Opinions(imdb_generator._Writer(0))
+    draws = {
+        label: Counter(
+            word
+            for _ in range(20_000)
+            for word in opinions.plain(label)[0]
+            if word in opinions.polarity
+        )
+        for label in (1, -1)
+    }
+    for word in ("great", "terrible", "good", "interesting"):
+        odds = np.log(draws[1][word] / draws[-1][word])
+        error = np.sqrt(1 / draws[1][word] + 1 / draws[-1][word])
+        expected = 2 * imdb_generator.KAPPA * opinions.polarity[word]
+        assert abs(odds - expected) < 4 * error
+
+
+def naive_bayes(data, longest, least=100):
+    """Accuracy of naive Bayes on which words, or also which pairs of words, occur in a review."""
+    size = len(data.word_index) + 1
+
+    def occurrences(sequences):
+        for words in sequences:
+            words = words.astype(np.int64)
+            pairs = size + words[:-1] * size + words[1:]
+            yield np.unique(np.append(words, pairs) if longest == 2 else words)
+
+    train = list(occurrences(data.sequences_train))
+    known, times = np.unique(np.concatenate(train), return_counts=True)
+    known = known[times >= least]
+    weight = np.zeros(len(known))
+    for sign, label in ((1, 1), (-1, 0)):
+        of_label = [grams for grams, y in zip(train, data.y_train, strict=True) if y == label]
+        grams, times = np.unique(np.concatenate(of_label), return_counts=True)
+        place = np.searchsorted(known, grams).clip(max=len(known) - 1)
+        share = np.ones(len(known))
+        share[place[known[place] == grams]] += times[known[place] == grams]
+        weight += sign * np.log(share)
+    right = 0
+    for grams, label in zip(occurrences(data.sequences_test), data.y_test, strict=True):
+        place = np.searchsorted(known, grams).clip(max=len(known) - 1)
+        right += (weight[place[known[place] == grams]].sum() > 0) == (label == 1)
+    return right / len(data.y_test)
+
+
+def test_bag_of_words_stays_below_its_ceiling_and_pairs_see_more(reviews):
+    data, planted = reviews
+    bag, pairs = naive_bayes(data, 1), naive_bayes(data, 2)
+    print(bag,pairs)
+    assert 0.75 < bag < ceiling(planted["bag_score_test"])
+    assert pairs > bag + 0.05
+
+
+@pytest.mark.slow
+def test_convolution_beats_every_bag_of_words(reviews):
+    import keras
+    from keras import layers
+
+    data, planted = reviews
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            layers.Embedding(5000, 32),
+            layers.Conv1D(64, 5, padding="same", activation="relu"),
+            layers.MaxPooling1D(2),
+            layers.Flatten(),
+            layers.Dense(100, activation="relu"),
+            layers.Dropout(0.7),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    model.fit(data.x_train, data.y_train, batch_size=32, epochs=4, verbose=0)
+    accuracy = model.evaluate(data.x_test, data.y_test, verbose=0, return_dict=True)["accuracy"]
+    assert accuracy > naive_bayes(data, 1) + 0.08
+    assert accuracy > ceiling(planted["bag_score_test"])  # which no bag of words can expect
+    assert accuracy < ceiling(planted["score_test"]) + 0.01
+
+
+# ---- GloVe ----
+
+
+def test_planted_clusters_show_in_the_vectors():
+    data = load_glove(standins.make("glove", scale="quick"))
+    planted = standins.truth("glove", scale="quick")
+    vectors = np.array(data.vectors)
+    assert vectors.shape == (len(planted["words"]), 50)
+    opinion = planted["polarity"] != 0
+    along = vectors[opinion] @ planted["opinion_axis"]
+    assert np.corrcoef(along, planted["polarity"][opinion])[0, 1] > 0.9
+
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    likeness = unit @ unit.T
+    np.fill_diagonal(likeness, -1)
+    cluster = planted["cluster"]
+    nearest = cluster[likeness.argmax(axis=1)]
+    assert (nearest == cluster)[~opinion].mean() > 0.95
+    assert (nearest == cluster)[opinion].mean() > 0.85  # the mildest praise is close to blame
+
+    index = json.loads(
+        (standins.make("imdb", scale="quick") / "imdb_word_index.json").read_text(encoding="utf-8")
+    )
+    missing = set(planted["missing"].tolist())
+    assert set(index) - set(data.words) == missing
+    assert 0.03 < len(missing) / len(index) < 0.07
+    names = planted["cluster_names"].tolist()
+    assert {"praise", "blame", "intensifiers", "genres", "surnames"} <= set(names)
+    assert names[cluster[data.index["western"]]] == "genres"
+    assert names[cluster[data.index["great"]]] == "praise"
+    assert Path(data.folder).name.startswith("glove-v")
