@@ -5,6 +5,7 @@ mean that ours takes less processor time.
 """
 
 import csv
+import json
 
 import keras
 import numpy as np
@@ -20,14 +21,13 @@ def imdb():
     def ours():
         return datasets.load_imdb(folder=folder).x_train
 
-    def peer():
-        (x_train, _), (x_test, _) = keras.datasets.imdb.load_data(
-            str(folder / "imdb.npz"), num_words=5000, start_char=None, oov_char=4999, index_from=0
-        )
-        pad = keras.utils.pad_sequences
-        return pad(x_train, 500), pad(x_test, 500)
+    def peer():  # trusts the file: its pickles may run anything
+        with np.load(folder / "imdb.npz", allow_pickle=True) as file:
+            halves = [file[name] for name in ("x_train", "x_test")]
+        index = json.loads((folder / "imdb_word_index.json").read_text())
+        return [np.minimum(keras.utils.pad_sequences(x, 500), 4999) for x in halves], index
 
-    return "IMDB to a matrix", "keras.datasets + pad_sequences", ratios(ours, peer, 5)
+    return "IMDB to a matrix, checked", "np.load + pad_sequences", ratios(ours, peer, 5)
 
 
 def movielens():

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from utils.evaluation import fit_and_score, probabilities, summarise
+from utils.evaluation import (
+    fit_and_score,
+    mean_history,
+    outcome_table,
+    probabilities,
+    summarise,
+)
 
 
 def rows(n, seed):
@@ -34,7 +40,7 @@ def first():
 
 def outcome(seed=0, epochs=4, **options):
     return fit_and_score(
-        build, TRAIN, VALIDATION, TEST, seed=seed, epochs=epochs, batch_size=20, **options
+        build, TRAIN, VALIDATION, TEST, seed=seed, epochs=epochs, batch_size=100, **options
     )
 
 
@@ -68,6 +74,17 @@ def test_a_seed_gives_the_same_training_again_and_another_seed_another():
     assert first().history == again.history
     np.testing.assert_array_equal(first().probabilities, again.probabilities)
     assert not np.array_equal(first().probabilities, other.probabilities)
+
+    table = outcome_table([first(), other])
+    assert table["seed"].tolist() == [0, 1]
+    assert table["test"].tolist() == [first().accuracy, other.accuracy]
+    assert table["validation"].tolist() == [
+        max(o.history["val_accuracy"]) for o in (first(), other)
+    ]
+    loss = mean_history([first(), other])["loss"]
+    np.testing.assert_allclose(
+        loss, (np.array(first().history["loss"]) + other.history["loss"]) / 2
+    )
 
 
 def test_refuses_models_it_cannot_score():

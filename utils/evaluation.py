@@ -5,9 +5,18 @@ import math
 
 import keras
 import numpy as np
+import pandas as pd
 from scipy import stats
 
-__all__ = ["Outcome", "Summary", "fit_and_score", "probabilities", "summarise"]
+__all__ = [
+    "Outcome",
+    "Summary",
+    "fit_and_score",
+    "mean_history",
+    "outcome_table",
+    "probabilities",
+    "summarise",
+]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,6 +139,41 @@ def probabilities(model, x, *, batch_size=500):
     return np.concatenate(
         [keras.ops.convert_to_numpy(model(rows, training=False))[:, 0] for rows in batches]
     )
+
+
+def outcome_table(outcomes):
+    """Return a table of what each training came to.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        Of one model, over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a training: the seed, the chosen epoch, the accuracy on the validation rows after
+        it, and on the test rows.
+    """
+    rows = [(o.seed, o.epoch, o.validation_accuracy, o.accuracy) for o in outcomes]
+    return pd.DataFrame(rows, columns=["seed", "epoch chosen", "validation", "test"])
+
+
+def mean_history(outcomes):
+    """Average the learning curves of several trainings.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        With equally many epochs.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        (epochs,) each, by Keras' name: loss, accuracy, val_loss, val_accuracy.
+    """
+    histories = [outcome.history for outcome in outcomes]
+    return {name: np.mean([h[name] for h in histories], axis=0) for name in histories[0]}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ import json
 from array import array
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -345,28 +345,28 @@ def _sequences(path, name, values, index_file, n_words):
         raise ValueError(f"{path}, {name}: holds {values.dtype} numbers instead of reviews.")
     if not values:
         raise ValueError(f"{path}, {name}: holds no reviews.")
+    flat, ends = array("i"), [0]
     for review, value in enumerate(values):
-        if not isinstance(value, list | np.ndarray):
+        value = value.tolist() if isinstance(value, np.ndarray) else value
+        if not isinstance(value, list):
             refuse(review, f"received {type(value).__name__} instead of a list of word ranks.")
-        if not len(value):
+        if not value:
             refuse(review, "the review is empty. Leave it out, with its label.")
-    lengths = np.fromiter(map(len, values), np.int64, len(values))
-    ends = np.cumsum(lengths)
-    try:
-        ranks = np.frombuffer(array("q", chain.from_iterable(values)), np.int64)
-    except (TypeError, OverflowError):
-        for review, value in enumerate(values):
-            for rank in value:
-                if not _is_whole(rank) or abs(rank) > n_words:
-                    refuse(
-                        review,
-                        f"received {rank!r} among the word ranks, which are integers from 1 to "
-                        f"{n_words}, the number of words in {index_file.name}.",
-                    )
+        try:
+            flat.fromlist(value)
+        except (TypeError, OverflowError):
+            odd = next(rank for rank in value if not _is_whole(rank) or abs(rank) > n_words)
+            refuse(
+                review,
+                f"received {odd!r} among the word ranks, which are integers from 1 to {n_words}, "
+                f"the number of words in {index_file.name}.",
+            )
+        ends.append(len(flat))
+    ranks = np.frombuffer(flat, np.int32)
     wrong = (ranks < 1) | (ranks > n_words)
     if wrong.any():
         token = int(np.argmax(wrong))
-        review = int(np.searchsorted(ends, token, side="right"))
+        review = int(np.searchsorted(ends, token, side="right")) - 1
         if ranks[token] < 1:
             refuse(review, f"received id {ranks[token]}. Ranks start from 1; 0 is for padding.")
         refuse(
@@ -374,7 +374,7 @@ def _sequences(path, name, values, index_file, n_words):
             f"received id {ranks[token]}, but {index_file.name} has {n_words} words. The two files "
             f"do not belong together, or the ids are shifted as keras.datasets.imdb shifts them.",
         )
-    return tuple(np.split(ranks.astype(np.int32), ends[:-1]))
+    return tuple(ranks[start:end] for start, end in pairwise(ends))
 
 
 def _labels(path, name, values, n_reviews):

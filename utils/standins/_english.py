@@ -98,8 +98,8 @@ _WORDS = {
     """),
     "VERB": _words("""
         inherit admire repair marry rescue chase auction bury follow love conceal paint kidnap
-        invent adopt blame trust haunt borrow discover abandon return swallow tame impersonate
-        polish outwit photograph insult smuggle hypnotise defend forgive imitate serenade
+        invent adopt blame trust startle borrow discover abandon return swallow tame impersonate
+        varnish outwit photograph insult smuggle hypnotise defend forgive imitate serenade
         misplace alphabetise interview baptise salute frighten tickle promote untangle
     """),
     "EVENT": _words("""
@@ -114,7 +114,7 @@ _WORDS = {
         barnaby cordelia ambrose hortense ignatius
     """),
     "NAME1": _words("""
-        ash black brad car dun east fair glen green hart hazel hol kings lang lin mar mill moor
+        ash black brad car dun east fair glen green hart hazel hob kings lang lin mar mill moor
         nor old pem pen pres quill red ridge rock rose shel sil stan stone thorn under wal war
         west wex whit wil win wood ald beck bram cran drum els fen gold hal ing jes kel lock
         mel nether oak pick rad sand tan ul vin wake yar
@@ -130,11 +130,11 @@ _WORDS = {
         brooklyn tokyo iceland trieste alaska nebraska brussels zanzibar antarctica tasmania
     """),
     "PLACE1": _words("""
-        north south upper lower new little great saint long deep stony foggy muddy windy cold
+        north south upper lower new little broad saint long deep stony foggy muddy windy old
         dry salt iron copper silver
     """),
     "PLACE2": _words("""
-        bay harbour creek hollow falls bridge mills heath marsh point springs green cove ferry
+        bay harbour creek glen falls bridge mills heath marsh point springs green cove ferry
         corners landing bottom moor
     """),
 }  # fmt: skip

@@ -15,7 +15,7 @@ from utils.standins._english import CLUSTERS, PAIRS, lexicon
 
 __all__ = ["FOLDER", "VERSION", "write"]
 
-FOLDER, VERSION = "glove", 2
+FOLDER, VERSION = "glove", 3
 
 WIDTH = 50
 CENTRE_SD, WORD_SD = 0.45, 0.25  # of centres, and of words around theirs, in each dimension

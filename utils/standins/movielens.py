@@ -4,9 +4,10 @@ A rating is drawn as::
 
     mean + user_bias + film_bias + user_factors · film_factors + noise
 
-then rounded to the steps that its user could choose from and cut to 0.5 … 5 stars. Ratings
-before 18 February 2003 are in whole stars, as on the real site. The best possible squared error
-is therefore known rating by rating: the variance of what the rounding makes of the noise.
+then rounded to the steps that its user chooses from and cut to 0.5 … 5 stars: users who joined
+before 18 February 2003 give whole stars, as on the real site until then, the others also halves.
+The best possible squared error is therefore known rating by rating: the variance that noise and
+rounding leave.
 
 As in the real set, a few films have many ratings and many have few, every user rated at least 20,
 ids have gaps, and genres say little that the factors do not: they lie along the first one.
