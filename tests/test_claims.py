@@ -29,6 +29,8 @@ AIM = {"aim": 0.765, "better": "lower"}
         (LOWER, 0.81, "reproduced"),
         (LOWER, 0.79, "reproduced"),
         (LOWER, 0.7, "exceeded"),
+        (LOWER, 0.8 - 0.02, "reproduced"),  # the edge belongs to it, rounding or not
+        (LOWER, 0.8 + 0.02, "reproduced"),
         (LOWER, 0.9, "corrected"),
         (HIGHER, 0.9, "exceeded"),
         (HIGHER, 0.7, "corrected"),

@@ -103,5 +103,5 @@ def test_every_claim_is_recorded_or_explained(source):
 
 @pytest.mark.notebook
 def test_runs(source, tmp_path):
-    _, run = execute(source, tmp_path, environment={"LESSONS_SOURCE": "standin"})
+    _, run = execute(source, tmp_path, tmp_path, environment={"LESSONS_SOURCE": "standin"})
     assert not run.error, run.error

@@ -6,6 +6,7 @@ mpl.use("agg")
 
 import itertools
 
+import numpy as np
 import pytest
 
 from utils import plots
@@ -77,3 +78,37 @@ def test_intervals_are_drawn_where_they_lie(shown):
     assert spans == [[0.5, 1.5], [1.9, 2.1]]
     assert [t.get_text() for t in axes.get_yticklabels()] == ["a", "b"]
     assert [t.get_text() for t in axes.get_legend().get_texts()] == ["the lesson's figure"]
+
+
+def test_twins_and_colour_bars_are_judged_by_what_they_show(shown):
+    fig, axes = plots.figure()
+    axes.plot([1, 2])
+    axes.set(xlabel="step", ylabel="loss")
+    twin = axes.twinx()
+    twin.plot([2, 3])
+    twin.set_ylabel("rate")
+    plots.show(fig, alt=WORDS)
+    fig, axes = plots.figure()
+    fig.colorbar(axes.imshow([[1, 2], [3, 4]]))
+    axes.set(xlabel="column", ylabel="row")
+    with pytest.raises(ValueError, match="no label on y"):
+        plots.show(fig, alt=WORDS)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_names_stand_beside_the_ends_of_their_curves(scale):
+    fig, axes = plots.figure()
+    axes.set_yscale(scale)
+    plots.curves(axes, {"a": [1, 0.001], "b": [1, 0.01], "c": [1, np.nan]}, y="loss")
+    fig.canvas.draw()
+    place = {text.get_text(): text.get_position() for text in axes.texts}
+    assert place["b"][1] == pytest.approx(0.01, rel=0.01, abs=0.06)
+    assert place["c"] == pytest.approx((1, 1), abs=0.1)  # beside its last finite value
+
+
+def test_a_single_epoch_is_a_dot_and_nothing_is_refused(shown):
+    _, axes = plots.figure()
+    plots.curves(axes, {"a": [0.5]}, y="loss")
+    assert axes.lines[0].get_marker() == "o"
+    with pytest.raises(ValueError, match="no finite value"):
+        plots.curves(axes, {"a": []}, y="loss")

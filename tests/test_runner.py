@@ -87,10 +87,8 @@ def test_a_failing_notebook_is_named_and_the_others_still_run(project):
 @pytest.mark.slow
 def test_publish_keeps_outputs_and_results_of_a_whole_run_only(project):
     results = (
-        "# %%\nfrom pathlib import Path\n"
-        f"folder = Path({str(project)!r}) / 'build' / 'results' / 'full'\n"
-        "folder.mkdir(parents=True, exist_ok=True)\n"
-        "(folder / '01_good.json').write_text('[1]')\n"
+        "# %%\nimport os\n"
+        "(Path(os.environ['LESSONS_EXECUTED']) / '01_good.json').write_text('[1]')\n"
     )
     done = call(project, "publish", "1", _01_good=GOOD + results)
     assert done.returncode == 0, done.stderr

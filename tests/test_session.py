@@ -122,6 +122,65 @@ def test_remember_computes_once_at_full_scale_only(folders, monkeypatch):
     assert (again(3), calls) == (6, [3, 3, 3, 4, 3])
 
 
+def test_remember_tells_apart_what_looks_alike_and_refuses_what_it_cannot_see(folders, monkeypatch):
+    monkeypatch.setenv("LESSONS_SCALE", "full")
+    lesson = session.start("99 Smoke test")
+
+    def times(factor):
+        def f(x):
+            return factor * x
+
+        return lesson.remember(f)
+
+    assert (times(2)(5), times(3)(5)) == (10, 15)  # a value in the closure
+
+    def total(array):
+        def f():
+            return float(array.sum())
+
+        return lesson.remember(depends=(array,))(f)
+
+    a, b = np.zeros(10_000), np.zeros(10_000)
+    b[5_000] = 1
+    assert (total(a)(), total(b)()) == (0, 1)  # equal by their abridged repr
+
+    monkeypatch.delenv("LESSONS_SCALE")
+    quick = session.start("99 Smoke test")  # errors come at quick scale already
+    with pytest.raises(ValueError, match="use def, not lambda"):
+        quick.remember(lambda x: x)
+    with pytest.raises(ValueError, match=r"no source|name the function"):
+        quick.remember(depends=(np.add,))(times)
+
+
+def test_a_bad_claim_does_not_spoil_the_next(folders):
+    lesson = session.start("99 Smoke test")
+    with pytest.raises((TypeError, ValueError)):
+        lesson.claim("a.one", 1.0, seeds="three")
+    lesson.claim("a.one", 1.0, sd=float("nan"), seeds=np.int64(3))
+    path = folders / "build" / "results" / "quick" / "99_smoke_test.json"
+    (record,) = json.loads(path.read_text(encoding="utf-8"))
+    assert record["sd"] is None and record["seeds"] == 3
+
+
+def test_start_on_a_backend_that_knows_no_devices(tmp_path):
+    code = "from utils.session import start; start('99 Smoke test')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"KERAS_BACKEND": "numpy"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0 and "Keras computes with numpy" in done.stdout, done.stderr
+
+
+def test_a_data_folder_that_is_a_file_is_refused(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LESSONS_DATA", str(tmp_path / "file"))
+    with pytest.raises(ValueError, match="is a file"):
+        switches.data_folder()
+
+
 def test_another_utils_in_the_way_is_explained(tmp_path):
     """The first line of every notebook fails with a line that says what to do."""
     from tests.test_notebooks import FIRST_LINE

@@ -11,10 +11,14 @@ PYTEST = ["-m", "pytest", "-n", "2", "--timeout", "600", "--durations", "8"]
 STEPS = [
     ("lint", ["-m", "ruff", "check", "."], {}),
     ("format", ["-m", "ruff", "format", "--check", "."], {}),
-    ("notebooks on stand-ins", ["tools/notebooks.py", "run"], {"LESSONS_SOURCE": "standin"}),
+    (
+        "notebooks on stand-ins",
+        ["tools/notebooks.py", "run"],
+        {"LESSONS_SOURCE": "standin", "LESSONS_SCALE": "quick"},
+    ),
     ("fast tests, JAX", PYTEST, {"KERAS_BACKEND": "jax"}),
-    ("slow tests", [*PYTEST, "-m", "slow and not notebook"], {}),
-    ("fast tests, TensorFlow", PYTEST, {}),
+    ("slow tests", [*PYTEST, "-m", "slow and not notebook"], {"KERAS_BACKEND": "tensorflow"}),
+    ("fast tests, TensorFlow", PYTEST, {"KERAS_BACKEND": "tensorflow"}),
 ]
 
 

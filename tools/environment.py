@@ -19,8 +19,20 @@ WISHES = [ROOT / name for name in ("requirements-dev.txt", "requirements.txt", "
 
 
 def fingerprint():
+    """Tell what is installed where; a moved or copied checkout is installed anew."""
     text = "".join(path.read_text(encoding="utf-8") for path in WISHES)
-    return hashlib.sha256((text + sys.version + os.environ.get("LOCK", "")).encode()).hexdigest()
+    text += sys.version + str(ROOT) + os.environ.get("LOCK", "")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def healthy():
+    """Tell whether .venv has this Python and a pip that starts."""
+    ask = "import sys, pip; print(sys.version)"
+    try:
+        answer = subprocess.run([PYTHON, "-c", ask], capture_output=True, text=True)
+    except OSError:
+        return False
+    return answer.returncode == 0 and answer.stdout.strip() == sys.version.strip()
 
 
 def install(*constraints):
@@ -36,8 +48,11 @@ def main():
     if done.exists() and done.read_text() == fingerprint():
         return
     print(f"Installing into {FOLDER.name} (about 2 GB, some two minutes) ...", flush=True)
-    if not PYTHON.exists():
-        venv.create(FOLDER, with_pip=True)
+    if not healthy():
+        try:
+            venv.create(FOLDER, with_pip=True, clear=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"No environment could be made ({error}). Debian: apt install python3-venv")
     if os.environ.get("LOCK") == "no" or not install("-c", "requirements.lock"):
         print("Taking the newest versions that requirements.txt allows.", flush=True)
         if not install():

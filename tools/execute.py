@@ -1,6 +1,5 @@
 """Execute one notebook in a kernel of its own, and say how long it took and how much memory."""
 
-import dataclasses
 import hashlib
 import os
 import re
@@ -13,19 +12,8 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from pages import Run
 from traitlets.config import Config
-
-
-@dataclasses.dataclass
-class Run:
-    """What became of one notebook: `error` is empty where every cell ran."""
-
-    slug: str
-    title: str
-    seconds: float
-    megabytes: float | None
-    data: str
-    error: str = ""
 
 
 def read_source(path):
@@ -49,14 +37,14 @@ def source_hash(notebook):
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
-def execute(path, folder, *, environment=None, timeout=600, on_cell=None):
+def execute(path, folder, results, *, environment=None, timeout=600, on_cell=None):
     """Run the py:percent file `path` in `folder` and return a `Run`.
 
     To be called in a process that runs no other kernel: peak memory is that of the process's
-    children. `environment` sets the switches, `on_cell(done, cells)` reports progress, and
-    `timeout` is in seconds per cell (None: no limit).
+    children. Claims are recorded in the folder `results`. `environment` sets the switches,
+    `on_cell(done, cells)` reports progress, `timeout` is in seconds per cell (None: no limit).
     """
-    os.environ.update(environment or {}, LESSONS_EXECUTED="1", MPLBACKEND="agg")
+    os.environ.update(environment or {}, LESSONS_EXECUTED=str(results), MPLBACKEND="agg")
     notebook, started, at = read_source(path), time.perf_counter(), [0]
 
     def starts(cell, cell_index):
@@ -71,7 +59,6 @@ def execute(path, folder, *, environment=None, timeout=600, on_cell=None):
             timeout=timeout,
             kernel_name="python3",
             record_timing=False,
-            coalesce_streams=True,
             resources={"metadata": {"path": str(folder)}},
             config=_local_sockets(sockets),
             # what C++ libraries write to file descriptor 2 belongs into the log, not into a cell
@@ -83,6 +70,8 @@ def execute(path, folder, *, environment=None, timeout=600, on_cell=None):
             error = ""
         except Exception as problem:  # a cell, a time-out, a dead kernel, a kernel that never came
             error = _explain(problem, at[0], notebook, log)
+    for cell in notebook.cells:
+        cell.update({"outputs": merged(cell.outputs)} if cell.cell_type == "code" else {})
     seconds, megabytes, data = time.perf_counter() - started, _peak_megabytes(), _data_of(notebook)
     notebook.metadata["executed"] = source_hash(notebook)
     notebook.metadata["run"] = {
@@ -93,6 +82,25 @@ def execute(path, folder, *, environment=None, timeout=600, on_cell=None):
     return notebook, Run(Path(path).stem, _title(notebook), seconds, megabytes, data, error)
 
 
+def merged(outputs):
+    """Join neighbouring prints, and keep of a line what a carriage return left standing.
+
+    nbclient's own `coalesce_streams` takes quadratic time in the length of a line.
+    """
+    joined = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output.output_type == "stream" == last.get("output_type") and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    for output in joined:
+        if output.output_type == "stream":
+            lines = output.text.split("\n")
+            output.text = "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in lines)
+    return joined
+
+
 def _title(notebook):
     found = re.search(r"^# (.+)$", notebook.cells[0].source, re.M) if notebook.cells else None
     return found[1].strip() if found else "Untitled"
@@ -100,7 +108,7 @@ def _title(notebook):
 
 def _local_sockets(folder):
     """Talk to the kernel over files rather than TCP: no port, and no warning about the port."""
-    if os.name == "nt":
+    if os.name == "nt" or len(folder) > 80:  # a socket's name has 107 characters at most
         return Config()
     return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/k"}})
 

@@ -15,7 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from pages import write_index
+from pages import Run, write_index
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,21 +33,22 @@ def chosen(numbers):
     return [path for path in paths if not wanted or path.name[:2] in wanted]
 
 
-def work(path, environment, timeout):
-    """Execute one notebook in this process, and write what came out under build/."""
+def work(path, place, environment, timeout):
+    """Execute one notebook in this process, and write what came out under `place`."""
     import nbformat  # slow to import, and the process that only waits does without
     from execute import execute
     from pages import write_page
 
     notebook, run = execute(
         path,
-        BUILD / "work" / path.stem,
+        place / "work" / path.stem,
+        place / "results",
         environment=environment,
         timeout=timeout,
         on_cell=lambda done, cells: _events.put((path.stem, done, cells)),
     )
-    nbformat.write(notebook, BUILD / "notebooks" / f"{path.stem}.ipynb")
-    write_page(notebook, run, BUILD / "html")
+    nbformat.write(notebook, place / "notebooks" / f"{path.stem}.ipynb")
+    write_page(notebook, run, place / "html")
     return run
 
 
@@ -94,25 +95,41 @@ class Progress:
             bar.close()
 
 
-def run_all(paths, *, environment, timeout, jobs):
-    """Execute `paths`, `jobs` at a time, each in a process of its own; return the runs in order."""
-    for folder in ("notebooks", "html", "work"):
-        (BUILD / folder).mkdir(parents=True, exist_ok=True)
+def run_all(paths, place, *, environment, timeout, jobs, then=lambda run: None):
+    """Execute `paths`, `jobs` at a time, each in a process of its own; return the runs in order.
+
+    Everything is written under `place`; `then(run)` is called as each notebook ends.
+    """
+    for folder in ("notebooks", "html", "work", "results"):
+        (place / folder).mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     progress, runs, events = Progress(paths), {}, context.Queue()
     with concurrent.futures.ProcessPoolExecutor(
         jobs, context, initializer=report_to, initargs=(events,), max_tasks_per_child=1
     ) as pool:
-        waiting = {pool.submit(work, path, environment, timeout): path for path in paths}
-        while waiting:
-            ended, _ = concurrent.futures.wait(waiting, timeout=0.5, return_when="FIRST_COMPLETED")
-            progress.drain(events)
-            for future in ended:
-                run = future.result()
-                runs[waiting.pop(future).stem] = run
-                progress.end(run)
+        waiting = {pool.submit(work, path, place, environment, timeout): path for path in paths}
+        try:
+            while waiting:
+                ended, _ = concurrent.futures.wait(waiting, 0.5, return_when="FIRST_COMPLETED")
+                progress.drain(events)
+                for future in ended:
+                    run = outcome(future, waiting.pop(future))
+                    runs[run.slug] = run
+                    then(run)
+                    progress.end(run)
+        except BaseException:  # Ctrl-C ends the notebooks that run, and starts no others
+            pool.shutdown(cancel_futures=True)
+            raise
     progress.close()
     return [runs[path.stem] for path in paths]
+
+
+def outcome(future, path):
+    """Return a notebook's run, also where its whole process came to grief."""
+    try:
+        return future.result()
+    except Exception as problem:
+        return Run(path.stem, path.stem, 0.0, None, "-", f"its process: {problem!r}")
 
 
 def table(runs):
@@ -125,16 +142,19 @@ def table(runs):
     return "\n".join(lines)
 
 
-def keep(run):
+def keep(run, place):
     """Put a published notebook and its results in their places, both or neither."""
-    results = BUILD / "results" / "full" / f"{run.slug}.json"
-    pairs = [(BUILD / "notebooks" / f"{run.slug}.ipynb", ROOT / "notebooks" / f"{run.slug}.ipynb")]
-    if results.exists():
-        pairs.append((results, ROOT / "results" / results.name))
-    for made, place in pairs:
-        shutil.copyfile(made, place.with_suffix(".part"))
-    for _, place in pairs:
-        os.replace(place.with_suffix(".part"), place)
+    name = f"{run.slug}.ipynb"
+    pairs = [(place / "notebooks" / name, ROOT / "notebooks" / name)]
+    results = ROOT / "results" / f"{run.slug}.json"
+    if (place / "results" / results.name).exists():
+        pairs.append((place / "results" / results.name, results))
+    else:
+        results.unlink(missing_ok=True)  # an earlier run's must not pass for this one's
+    for made, target in pairs:
+        shutil.copyfile(made, target.with_suffix(".part"))
+    for _, target in pairs:
+        os.replace(target.with_suffix(".part"), target)
 
 
 def main():
@@ -147,21 +167,30 @@ def main():
     publish = options.command == "publish"
     if publish and not options.numbers:
         parser.error("publish wants the numbers of the notebooks, for instance: publish 11")
-    environment = {"LESSONS_SCALE": "full"} if publish else {}
     timeout = options.timeout or (None if publish else 600)
     paths = chosen(options.numbers)
     if not paths:
         sys.exit("There are no notebooks in notebooks/src.")
-    if publish:  # an earlier run's results must not pass for this one's
+    if folder := os.environ.get("LESSONS_DATA", "").strip():  # kernels run in other folders
+        os.environ["LESSONS_DATA"] = str(Path(folder).expanduser().resolve())
+    if not publish:
+        place = BUILD
+        runs = run_all(paths, place, environment={}, timeout=timeout, jobs=options.jobs)
+    else:
+        place = BUILD / "publish"  # apart from what `run` may write meanwhile
         for path in paths:
-            (BUILD / "results" / "full" / f"{path.stem}.json").unlink(missing_ok=True)
-    runs = run_all(paths, environment=environment, timeout=timeout, jobs=options.jobs)
-    for run in runs:
-        if publish and not run.error:
-            keep(run)
-    write_index(runs, BUILD / "html")
+            (place / "results" / f"{path.stem}.json").unlink(missing_ok=True)
+        runs = run_all(
+            paths,
+            place,
+            environment={"LESSONS_SCALE": "full"},
+            timeout=timeout,
+            jobs=options.jobs,
+            then=lambda run: run.error or keep(run, place),
+        )
+    write_index(runs, place / "html")
     print(table(runs))
-    print(f"\nPages: {os.path.relpath(BUILD / 'html' / 'index.html')}")
+    print(f"\nPages: {os.path.relpath(place / 'html' / 'index.html')}")
     for run in runs:
         if run.error:
             print(f"\n{run.slug} FAILED in {run.error}", file=sys.stderr)

@@ -1,5 +1,6 @@
-"""Write executed notebooks as HTML pages, and an index that leads to them."""
+"""What became of the notebooks, told as HTML pages and an index that leads to them."""
 
+import dataclasses
 import html
 from pathlib import Path
 
@@ -26,6 +27,18 @@ INDEX = """<!doctype html>
 """
 
 
+@dataclasses.dataclass
+class Run:
+    """What became of one notebook: `error` is empty where every cell ran."""
+
+    slug: str
+    title: str
+    seconds: float
+    megabytes: float | None
+    data: str
+    error: str = ""
+
+
 def write_page(notebook, run, folder):
     """Write one executed notebook as `folder`/slug.html."""
     from nbconvert import HTMLExporter  # slow to import, and the index does without
@@ -40,7 +53,9 @@ def write_index(runs, folder):
     rows = []
     for run in runs:
         memory = "" if run.megabytes is None else f"{run.megabytes:,.0f} MB"
-        link = f'<a href="{run.slug}.html">{html.escape(run.title)}</a>'
+        link = html.escape(run.title)
+        if (folder / f"{run.slug}.html").exists():
+            link = f'<a href="{run.slug}.html">{link}</a>'
         rows.append(
             f"<tr><td>{link}</td><td>{run.data}</td><td class=number>{run.seconds:.0f}</td>"
             f"<td class=number>{memory}</td><td>{'failed' if run.error else ''}</td></tr>"

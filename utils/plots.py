@@ -7,8 +7,10 @@ import io
 import re
 
 import matplotlib.pyplot as plt
+import numpy as np
 from cycler import cycler
 from IPython.display import Image, display
+from matplotlib.ticker import MaxNLocator
 
 __all__ = ["COLOURS", "curves", "figure", "intervals", "show"]
 
@@ -79,7 +81,10 @@ def show(figure, alt):
     if len(alt.split()) < 4:
         raise ValueError(f"alt={alt!r}: say in a sentence what the picture shows.")
     for axes in figure.axes:
-        bare = [n for n, axis in (("x", axes.xaxis), ("y", axes.yaxis)) if _unlabelled(axis)]
+        sides = {"x": axes.xaxis, "y": axes.yaxis} | (
+            {"z": axes.zaxis} if axes.name == "3d" else {}
+        )
+        bare = [name for name, axis in sides.items() if _unlabelled(axis)]
         if axes.axison and axes.has_data() and bare:
             raise ValueError(f"Axes {axes.get_title()!r}: no label on {' and '.join(bare)}.")
     png = io.BytesIO()
@@ -92,9 +97,10 @@ def show(figure, alt):
 def _unlabelled(axis):
     """Tell whether an axis shows numbers but does not say of what; names need no label."""
     texts = [t.get_text().replace("mathdefault", "") for t in axis.get_ticklabels()]
-    shown = axis.get_tick_params().get("labelleft", axis.get_tick_params().get("labelbottom", True))
+    sides = [on for side, on in axis.get_tick_params().items() if side.startswith("label")]
+    shown = axis.get_visible() and any(on for on in sides or [True] if isinstance(on, bool))
     numbers = any(re.search(r"\d", text) and not re.search(r"[^\W\d_]", text) for text in texts)
-    return bool(shown) and numbers and not axis.get_label_text()
+    return shown and numbers and not axis.get_label_text()
 
 
 def curves(axes, lines, *, x="epoch", y, start=1):
@@ -110,19 +116,33 @@ def curves(axes, lines, *, x="epoch", y, start=1):
         Axis labels, with units.
     start : int
         The first step's number.
+
+    Raises
+    ------
+    ValueError
+        If a line has no finite value.
     """
-    ends, longest = [], max(map(len, lines.values()))
+    lines = {name: np.asarray(values, float).ravel() for name, values in lines.items()}
+    if empty := [name for name, values in lines.items() if not np.isfinite(values).any()]:
+        raise ValueError(f"lines={empty}: no finite value to draw.")
+    drawn = []
     for name, values in lines.items():
-        (line,) = axes.plot(range(start, start + len(values)), values)
-        ends.append((float(values[-1]), start + len(values) - 1, name, line.get_color()))
+        steps = np.arange(start, start + len(values))
+        (line,) = axes.plot(steps, values, marker="o" if len(values) == 1 else None)
+        last = np.flatnonzero(np.isfinite(values))[-1]
+        drawn.append(((steps[last], values[last]), name, line.get_color()))
     axes.set(xlabel=x, ylabel=y)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    low, high = axes.get_ylim()
-    gap, previous = 0.055 * (high - low), None  # two names never lie on each other
-    for value, at, name, colour in sorted(ends):
-        height = value if previous is None else max(value, previous + gap)
-        axes.text(at + 0.02 * longest, height, name, color=colour, va="center", clip_on=False)
-        previous = height
+    if isinstance(axes.xaxis.get_major_locator(), MaxNLocator):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.autoscale_view()
+    # gaps are shares of the axes' height, so that they hold for a logarithmic axis too
+    to_shares = axes.transData + axes.transAxes.inverted()
+    ends = sorted((*to_shares.transform(end)[::-1], name, colour) for end, name, colour in drawn)
+    previous = -np.inf
+    for height, right, name, colour in ends:
+        previous = max(height, previous + 0.055)  # two names never lie on each other
+        place = to_shares.inverted().transform((right + 0.015, previous))
+        axes.text(*place, name, color=colour, va="center", clip_on=False)
 
 
 def intervals(axes, rows, *, x, reference=None):
@@ -150,5 +170,5 @@ def intervals(axes, rows, *, x, reference=None):
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set(xlabel=x, ylim=(len(rows) - 0.5, -0.5))
     axes.grid(axis="y", visible=False)
-    if reference:
+    if set(reference) & set(rows):
         axes.legend()

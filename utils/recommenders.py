@@ -149,7 +149,7 @@ def who_rated_what(user, movie, n_users, n_movies, *, most_rated=1000):
     if user.ndim != 1 or user.shape != movie.shape:
         raise ValueError(f"user {user.shape} and movie {movie.shape} are not equally long columns.")
     for name, ids, count in (("user", user, n_users), ("movie", movie, n_movies)):
-        if len(ids) and not (0 <= ids.min() and ids.max() < count):
+        if len(ids) and not (ids.min() >= 0 and ids.max() < count):
             raise ValueError(
                 f"{name} ids go from {ids.min()} to {ids.max()}; 0 to {count - 1} are accepted."
             )

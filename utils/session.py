@@ -3,14 +3,16 @@
 import datetime
 import functools
 import hashlib
+import importlib
 import importlib.metadata
 import inspect
 import json
+import math
 import os
 import platform
 import re
-import tempfile
 import tomllib
+from pathlib import Path
 
 from utils import fetch, switches
 
@@ -63,7 +65,9 @@ class Lesson:
         self.slug = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
         self.scale = switches.scale()
         self.seed = seed
-        self.verbose = 2 if os.environ.get("LESSONS_EXECUTED") else 1
+        # the runner sets this variable, to the folder where claims are to be recorded
+        self._executed = os.environ.get("LESSONS_EXECUTED")
+        self.verbose = 2 if self._executed else 1
         self._claims = {c["id"]: c for c in _declared() if c["notebook"] == self.slug}
         self._record = {}
 
@@ -77,8 +81,7 @@ class Lesson:
             "backend": backend,
             "device": _device(keras),
             "versions": {
-                name: importlib.metadata.version(name)
-                for name in ("keras", package, "numpy", "scikit-learn")
+                name: _version(name) for name in ("keras", package, "numpy", "scikit-learn")
             }
             | {"python": platform.python_version()},
             "date": datetime.date.today().isoformat(),
@@ -112,19 +115,43 @@ class Lesson:
             Its arguments must say all that its result depends on. Decorate with
             `@lesson.remember` or `@lesson.remember(depends=(build_model,))`.
         depends : sequence
-            Functions and classes that it calls, and plain values it reads.
+            Functions and classes that it calls, and values it reads.
+
+        Raises
+        ------
+        ValueError
+            If the function has no name, or something in `depends` has no source to compare.
         """
         if function is None:
             return functools.partial(self.remember, depends=depends)
+        key = self._key(function, depends)  # at quick scale too, so that errors come early
         if self.scale != "full":
             return function
         import joblib
 
-        parts = [inspect.getsource(d) if callable(d) else repr(d) for d in depends]
-        parts += [json.dumps(self._stamp["versions"], sort_keys=True), self._stamp["backend"]]
-        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
         folder = switches.build_folder() / "cache" / self.slug / key
         return joblib.Memory(folder, verbose=0).cache(function)
+
+    def _key(self, function, depends):
+        import joblib
+
+        if getattr(function, "__name__", "<lambda>") == "<lambda>":
+            raise ValueError("remember needs a function with a name: use def, not lambda.")
+        plain = (int, float, str, bool, tuple, type(None))
+        parts = []
+        for thing in depends:
+            if inspect.isfunction(thing) or inspect.isclass(thing):
+                parts.append(_source(thing))
+            elif callable(thing):
+                raise ValueError(f"depends={thing!r}: name the function or class it is made from.")
+            else:
+                parts.append(repr(thing) if isinstance(thing, plain) else joblib.hash(thing))
+        for name, value in inspect.getclosurevars(function).nonlocals.items():
+            parts.append(
+                name + (_source(value) if inspect.isfunction(value) else joblib.hash(value))
+            )
+        parts += [json.dumps(self._stamp["versions"], sort_keys=True), self._stamp["backend"]]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
     def claim(self, id, measured, *, sd=None, note="", data=None, seeds=None):
         """Record what was measured for a claim of results/claims.toml, and say so.
@@ -151,10 +178,12 @@ class Lesson:
             If this notebook has no such claim, or the number is not finite.
         """
         claim, measured = self._claim(id), float(measured)
-        if measured != measured or abs(measured) == float("inf"):
+        if not math.isfinite(measured):
             raise ValueError(f"Claim {id!r}: measured={measured} is not a finite number.")
+        sd = None if sd is None or math.isnan(sd) else float(sd)  # one repetition has none
+        seeds = None if seeds is None else int(seeds)
         source = "generated" if data is None else f"{data.source}, {data.edition}"
-        self._write(id, measured, None if sd is None else float(sd), note, source, seeds)
+        self._write(id, measured, sd, str(note), source, seeds)
         spread = "" if sd is None else f" ± {_number(sd)}"
         says = f"; the lesson says {claim['says']}" if claim.get("says") else ""
         warning = " [a stand-in's number, not a finding]" if source.startswith("stand-in") else ""
@@ -175,7 +204,7 @@ class Lesson:
         return self._claims[id]
 
     def _write(self, id, measured, sd, note, data, seeds):
-        self._record[id] = {
+        entry = {
             "id": id,
             "measured": measured,
             "sd": sd,
@@ -183,14 +212,15 @@ class Lesson:
             "data": data,
             "seeds": seeds,
         } | self._stamp
+        record = self._record | {id: entry}
+        text = json.dumps(list(record.values()), indent=1, ensure_ascii=False, allow_nan=False)
         folder = switches.build_folder() / "results" / self.scale
+        folder = Path(self._executed) if self._executed else folder
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(list(self._record.values()), indent=1, ensure_ascii=False)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=folder, suffix=".part", delete=False, encoding="utf-8"
-        ) as part:
-            part.write(text + "\n")
-        os.replace(part.name, folder / f"{self.slug}.json")
+        part = folder / f".{self.slug}.{os.getpid()}.part"
+        part.write_text(text + "\n", encoding="utf-8")
+        os.replace(part, folder / f"{self.slug}.json")
+        self._record = record
 
 
 def _declared():
@@ -203,15 +233,39 @@ def _number(x):
     return f"{x:.4f}" if x == 0 or 1e-3 <= abs(x) < 1e6 else f"{x:.1e}"
 
 
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # tensorflow-cpu and the like
+        return getattr(importlib.import_module(name), "__version__", "unknown")
+
+
+def _source(thing):
+    try:
+        return inspect.getsource(thing)
+    except (OSError, TypeError) as error:
+        raise ValueError(f"{thing!r} has no source that a change could be seen in.") from error
+
+
 def _device(keras):
-    accelerators = [d for d in keras.distribution.list_devices() if not d.startswith("cpu")]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        devices = ["cuda"] if torch.cuda.is_available() else []
+    else:
+        try:
+            devices = keras.distribution.list_devices()
+        except (AttributeError, NotImplementedError):  # this backend knows no devices
+            devices = []
+    accelerators = [device for device in devices if not device.startswith("cpu")]
     return ", ".join(accelerators) or f"the CPU ({os.cpu_count()} cores)"
 
 
 def _banner(name):
     if fetch.source_of(name) == "real":
         return f"{name}: real data from {switches.data_folder()}"
+    where = f"nothing complete in {switches.data_folder()}"
     return (
-        f"{name}: STAND-IN, generated here; its numbers are no findings. "
-        f"Real data: python -m utils.fetch get {name}"
+        f"{name}: STAND-IN, generated here; its numbers are no findings. Real data"
+        f"{f' ({where})' if switches.source() == 'auto' else ''}: python -m utils.fetch get {name}"
     )

@@ -44,9 +44,18 @@ def source():
 
 
 def data_folder():
-    """Return the folder that holds (or will hold) the real data sets, one subfolder each."""
+    """Return the folder that holds (or will hold) the real data sets, one subfolder each.
+
+    Raises
+    ------
+    ValueError
+        If `LESSONS_DATA` names a file.
+    """
     chosen = os.environ.get("LESSONS_DATA", "").strip()
-    return Path(chosen).expanduser().resolve() if chosen else PROJECT / "data"
+    folder = Path(chosen).expanduser().resolve() if chosen else PROJECT / "data"
+    if folder.is_file():
+        raise ValueError(f"LESSONS_DATA={chosen!r} is a file. Name the folder that holds the sets.")
+    return folder
 
 
 def build_folder():
