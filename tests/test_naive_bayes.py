@@ -90,3 +90,15 @@ def test_refuses_other_columns_and_no_smoothing():
         log_count_ratio(COUNTS, [1, 1, 1])
     with pytest.raises(ValueError, match="start from 0"):
         log_count_ratio(-COUNTS, LABELS)
+
+
+def test_unfitted_and_very_sure_models_behave():
+    from sklearn.exceptions import NotFittedError
+
+    model = NaiveBayesLogisticRegression(C=1e6)
+    with pytest.raises(NotFittedError):
+        model.predict([[1, 0]])
+    counts = np.tile(np.eye(2), (50, 1))
+    model.fit(counts, [1, 0] * 50)
+    model.coef_ = model.coef_ * 1e6  # no overflow, however sure
+    np.testing.assert_allclose(model.predict_proba(counts[:2]), [[0, 1], [1, 0]], atol=1e-12)

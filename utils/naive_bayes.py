@@ -6,6 +6,7 @@ Source: Wang and Manning, Baselines and Bigrams: Simple, Good Sentiment and Topi
 
 import numpy as np
 import scipy.sparse
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_array, check_is_fitted, check_X_y
@@ -108,12 +109,13 @@ class NaiveBayesLogisticRegression(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         """Return the (n, 2) probabilities of the two labels in `classes_`."""
-        positive = 1 / (1 + np.exp(-self.decision_function(X)))
+        positive = expit(self.decision_function(X))
         return np.column_stack([1 - positive, positive])
 
     def predict(self, X):
         """Return the (n,) likelier labels."""
-        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+        positive = self.decision_function(X) > 0  # first, for it says if nothing was fitted yet
+        return self.classes_[positive.astype(int)]
 
 
 def _presence(counts):

@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import tomllib
+import warnings
 from pathlib import Path
 
 from utils import fetch, switches
@@ -129,6 +130,8 @@ class Lesson:
             return function
         import joblib
 
+        # large arguments take a second to write; the note about it would stand in the notebook
+        warnings.filterwarnings("ignore", "Persisting input arguments", UserWarning)
         folder = switches.build_folder() / "cache" / self.slug / key
         return joblib.Memory(folder, verbose=0).cache(function)
 
@@ -263,9 +266,12 @@ def _device(keras):
 
 def _banner(name):
     if fetch.source_of(name) == "real":
-        return f"{name}: real data from {switches.data_folder()}"
-    where = f"nothing complete in {switches.data_folder()}"
+        if fetch.locate(name) is None:
+            return f"{name}: real data, to be fetched"
+        return f"{name}: real data, edition {fetch.edition_of(name)}"
+    where = os.environ.get("LESSONS_DATA", "data/")
+    why = f", for {where} holds no complete set" if switches.source() == "auto" else ""
     return (
-        f"{name}: STAND-IN, generated here; its numbers are no findings. Real data"
-        f"{f' ({where})' if switches.source() == 'auto' else ''}: python -m utils.fetch get {name}"
+        f"{name}: STAND-IN, generated here{why}; its numbers are no findings. "
+        f"Real data: python -m utils.fetch get {name}"
     )

@@ -55,7 +55,7 @@ def find(name, folder=None):
         folder = standins.make(name)
         if switches.source() == "auto":
             print(
-                f"{name}: the real data are not in {switches.data_folder()}, so this is the "
+                f"{name}: no complete real set in the data folder, so this is the "
                 f"generated stand-in. `python -m utils.fetch get {name}` fetches the real ones."
             )
     elif folder is None:
