@@ -120,3 +120,21 @@ def test_summary_refuses(values):
 def test_summary_refuses_confidence_in_percent():
     with pytest.raises(ValueError, match="between 0 and 1"):
         summarise([1.0, 2.0], confidence=95)
+
+
+def test_a_column_of_labels_is_scored_as_a_row_of_them():
+    column = [(x, y[:, None]) for x, y in (TRAIN, VALIDATION, TEST)]
+    result = fit_and_score(build, *column, seed=0, epochs=4, batch_size=100)
+    assert result.accuracy == pytest.approx(np.mean((result.probabilities > 0.5) == TEST[1]))
+    assert result.accuracy == pytest.approx(first().accuracy)
+
+
+def test_a_diverged_network_gets_no_score():
+    broken = TEST[0] * np.nan, TEST[1]
+    with pytest.raises(ValueError, match="diverged"):
+        fit_and_score(build, TRAIN, VALIDATION, broken, seed=0, epochs=1, batch_size=100)
+
+
+def test_every_test_row_needs_a_label():
+    with pytest.raises(ValueError, match="100 test rows with 99 labels"):
+        fit_and_score(build, TRAIN, VALIDATION, (TEST[0], TEST[1][1:]), seed=0, epochs=1)

@@ -331,7 +331,8 @@ def test_a_read_only_folder(toy):
 def test_a_file_in_the_folders_place(toy):
     toy.register("right")
     toy.data.write_text("not a folder")
-    assert str(toy.folder) in refused("toy")
+    with pytest.raises(ValueError, match="is a file"):
+        fetch("toy")
     assert toy.data.read_text() == "not a folder"
 
 

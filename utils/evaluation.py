@@ -79,9 +79,12 @@ def fit_and_score(
     Raises
     ------
     ValueError
-        If the model is not compiled with the metric `"accuracy"`, or has another output than
-        one probability a row.
+        If the model is not compiled with the metric `"accuracy"`, has another output than
+        one probability a row, or diverged; or if there is not one label a test row.
     """
+    x_test, y_test = test[0], np.ravel(test[1])  # a column of labels would compare all with all
+    if not len(y_test) == len(x_test) > 0:
+        raise ValueError(f"Received {len(x_test)} test rows with {len(y_test)} labels.")
     keras.utils.set_random_seed(seed)
     model = build()
     if model.output_shape[1:] != (1,):
@@ -103,8 +106,9 @@ def fit_and_score(
         callbacks=[keep_best, *callbacks],
         verbose=verbose,
     ).history
-    x_test, y_test = test
     predicted = probabilities(model, x_test)
+    if not np.isfinite(predicted).all():
+        raise ValueError("The network gives numbers that are not finite: it diverged.")
     return Outcome(
         seed=seed,
         epoch=keep_best.best_epoch + 1,
