@@ -97,6 +97,14 @@ def test_publish_keeps_outputs_and_results_of_a_whole_run_only(project):
     assert kept.metadata["run"]["data"] == "real"
     assert json.loads((project / "results" / "01_good.json").read_text()) == [1]
 
+    done = call(project, "reword", "1", _01_good=(GOOD + results).replace("proper", "kind"))
+    assert done.returncode == 0, done.stderr
+    reworded = nbformat.read(project / "notebooks" / "01_good.ipynb", 4)
+    assert "kind" in reworded.cells[0].source
+    assert [c.get("outputs") for c in reworded.cells] == [c.get("outputs") for c in kept.cells]
+    done = call(project, "reword", "1", _01_good=GOOD + "# %%\n1 / 0\n")
+    assert "the code has changed" in done.stderr
+
     before = (project / "notebooks" / "01_good.ipynb").read_bytes()
     done = call(project, "publish", "1", _01_good=GOOD + "# %%\n1 / 0\n")
     assert done.returncode == 1 and "ZeroDivisionError" in done.stderr

@@ -2,6 +2,7 @@
 
 python tools/notebooks.py run [NN ...]        all notebooks or those, at quick scale, two at a time
 python tools/notebooks.py publish NN [...]    at full scale; keeps notebooks/NN_*.ipynb and results/
+python tools/notebooks.py reword NN [...]     puts new prose into published notebooks
 
 `make run` and `make publish ONLY=NN` call the same. The switches LESSONS_SCALE, LESSONS_SOURCE
 and LESSONS_DATA hold here as everywhere.
@@ -157,20 +158,45 @@ def keep(run, place):
         os.replace(target.with_suffix(".part"), target)
 
 
+def reword(path):
+    """Put the prose of a source into its published notebook, if the code is still the same."""
+    import nbformat
+    from execute import read_source, source_hash
+
+    source, place = read_source(path), ROOT / "notebooks" / f"{path.stem}.ipynb"
+    published = nbformat.read(place, 4)
+    if source_hash(source) != published.metadata.get("executed"):
+        sys.exit(f"{path.name}: the code has changed, so its outputs must too: use publish.")
+    outputs = iter([cell for cell in published.cells if cell.cell_type == "code"])
+    for cell in source.cells:
+        if cell.cell_type == "code":
+            old = next(outputs)
+            cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    source.metadata = published.metadata
+    part = place.with_suffix(".part")
+    nbformat.write(source, part)
+    os.replace(part, place)
+    print(f"{place.name}: prose renewed")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=["run", "publish"])
+    parser.add_argument("command", choices=["run", "publish", "reword"])
     parser.add_argument("numbers", nargs="*", metavar="NN", help="for instance: 06 11")
     parser.add_argument("--jobs", type=int, default=2, help="notebooks at a time (default: 2)")
     parser.add_argument("--timeout", type=float, help="seconds a cell may take")
     options = parser.parse_args()
     publish = options.command == "publish"
-    if publish and not options.numbers:
-        parser.error("publish wants the numbers of the notebooks, for instance: publish 11")
+    if options.command != "run" and not options.numbers:
+        parser.error(f"{options.command} wants the numbers of the notebooks, for instance: 06 11")
     timeout = options.timeout or (None if publish else 600)
     paths = chosen(options.numbers)
     if not paths:
         sys.exit("There are no notebooks in notebooks/src.")
+    if options.command == "reword":
+        for path in paths:
+            reword(path)
+        return
     if folder := os.environ.get("LESSONS_DATA", "").strip():  # kernels run in other folders
         os.environ["LESSONS_DATA"] = str(Path(folder).expanduser().resolve())
     if not publish:

@@ -99,9 +99,11 @@ class Lesson:
 
     def steps(self, things, what="step"):
         """Walk through `things` with a bar and the time left, in a live notebook only."""
+        if self._executed:
+            return things
         from tqdm.auto import tqdm
 
-        return tqdm(things, unit=what, leave=False, disable=self.verbose == 2)
+        return tqdm(things, unit=what, leave=False)
 
     def remember(self, function=None, *, depends=()):
         """Keep a long function's results on disk at full scale; at quick scale, do nothing.

@@ -44,7 +44,7 @@ people = lesson.pick(quick=150, full=None)  # users; None: all
 factors = 50  # numbers per user and film, as in the lesson
 dot_batch, fused = lesson.pick(quick=(512, 1), full=(64, 32))  # the lesson's batch is 64
 lesson_batch = 512
-our_batch, our_rate = lesson.pick(quick=(1024, 0.03), full=(2048, 0.01))
+our_batch, our_rate = lesson.pick(quick=(1024, 0.015), full=(2048, 0.01))
 hidings = lesson.pick(quick=3, full=20)  # times that a fifth of the small table is hidden
 epochs = {
     "dot product": lesson.pick(quick=5, full=10),

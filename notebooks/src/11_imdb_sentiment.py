@@ -34,7 +34,7 @@ lesson = start("11 IMDB sentiment", data=["imdb"])
 
 # %%
 rows = lesson.pick(quick=3000, full=None)  # reviews of each half at most; None: all
-length = lesson.pick(quick=120, full=500)  # words kept of each; the lesson keeps 500
+length = lesson.pick(quick=150, full=500)  # words kept of each; the lesson keeps 500
 batch_size = lesson.pick(quick=32, full=64)  # the lesson's: 64
 seeds = lesson.pick(quick=[0], full=[0, 1, 2])
 hidden_epochs = lesson.pick(quick=4, full=2)  # the lesson's: 2
@@ -756,7 +756,7 @@ lesson.claim(
 # %%
 room = length // 2
 fits = np.flatnonzero((test[0] > 0).sum(axis=1) <= room)[:: lesson.pick(quick=1, full=2)]
-shifts = lesson.pick(quick=[0, 20, 40, 60], full=[0, 1, 2, 5, 10, 25, *range(50, 251, 25)])
+shifts = lesson.pick(quick=[0, 25, 50, 75], full=[0, 1, 2, 5, 10, 25, *range(50, 251, 25)])
 
 
 def accuracy_shifted(model):
