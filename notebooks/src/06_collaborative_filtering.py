@@ -52,7 +52,7 @@ epochs = {
     "neural net": lesson.pick(quick=4, full=14),
     "ours": lesson.pick(quick=6, full=20),
 }
-averaged = lesson.pick(quick=2, full=3)  # models in an average
+averaged = 2  # models in an average
 
 # %%
 import functools
@@ -527,8 +527,8 @@ print("after .learning_rate = 0.5:", float(model.optimizer.learning_rate))
 
 # %% [markdown]
 # Now the score. The number of epochs is the one that was best on the choosing split; then the
-# other splits, five at full scale, are trained and scored once. At full scale, `lesson.remember` keeps each result on
-# disk, so that a stopped run goes on where it was.
+# other splits, five at full scale, are trained and scored once. There, `lesson.remember` keeps each
+# result on disk, so that a stopped run goes on where it was.
 
 
 # %%
@@ -752,7 +752,9 @@ saved = 1 - bias.mean / np.mean(results["biases only"])
 print(f"the factors take {saved:.1%} off the error of the biases alone")
 
 # %% [markdown]
-# @@FACTORS@@
+# In our full run on the 2016-10 edition: less than nothing. The lesson's bias model comes out a
+# little *behind* one number for each user and film, well shrunk, and so does the net. The lesson had
+# no such baseline beside its models. There must be more in fifty factors.
 #
 # ## 9. Going past it: penalties that fit
 #
@@ -901,7 +903,9 @@ gain = summarise(np.subtract(results["penalty looked up"], results["factors, tun
 print(f"looked up minus whole table, pair by pair: {gain}")
 
 # %% [markdown]
-# @@LOOKED@@
+# In our full run on the 2016-10 edition the whole table wins, by half a hundredth, and both are well
+# ahead of the lesson's models. Where nearly every film has many ratings, as in the stand-in, it can
+# be the other way round. We go on with the whole table: its unit carries over to what comes next.
 
 # %% [markdown]
 # ## 10. Does metadata add anything?
@@ -1001,6 +1005,12 @@ show(
 )
 
 # %% [markdown]
+# In our full run on the 2016-10 edition metadata takes four hundredths off the error, on every one of
+# the five splits, so "no effect" does not hold here: this is the largest single gain so far. It helps
+# most where a film has few ratings of its own, and most films have few. With twenty million ratings,
+# a film's factors may well have learned all that its genres could tell; the lesson's sentence may
+# come from there. We did not measure that.
+#
 # ## 11. Who rated what, whatever the stars
 #
 # Nobody watches films at random. That you rated a film at all says something about you, before
@@ -1078,6 +1088,17 @@ says = compare(names, "From the lesson's models to ours", quoted if real else No
 show(fig, alt=f"Mean squared errors on the validation rows: {says}.")
 
 # %% [markdown]
+# In our full run on the 2016-10 edition who rated what is worth about as much as the metadata, and
+# the two add up: they know different things. An average of two models adds a little more. The step
+# from the lesson's models to these is larger than all the steps before it.
+#
+# | the lesson says | in our full run |
+# |---|---|
+# | the dot product: 1.4423 | reproduced |
+# | bias with L2: .7979, better than the state of the art | about as quoted; no better than biases alone |
+# | neural net: .7938, much better | about as quoted; no better than the bias model |
+# | metadata adds nothing | it adds more than the fifty factors did |
+#
 # ## 12. Make it your own
 #
 # Put `ratings.csv` (userId, movieId, rating, timestamp) and `movies.csv` (movieId, title, genres)
@@ -1122,7 +1143,7 @@ def with_factors(number):
 
 # %%
 train, validation = parts(choosing)
-for number in lesson.pick(quick=(5,), full=(1, 5, 20, 50, 100)):
+for number in lesson.pick(quick=(5,), full=(1, 5, 20)):
     predicted = fit(functools.partial(with_factors, number), train, validation, **usual)[1]
     print(f"{number} factors: MSE {mse(predicted, validation):.4f}")
 
