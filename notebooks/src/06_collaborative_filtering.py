@@ -1006,8 +1006,9 @@ show(
 
 # %% [markdown]
 # In our full run on the 2016-10 edition metadata takes four hundredths off the error, on every one of
-# the five splits, so "no effect" does not hold here: this is the largest single gain so far. It helps
-# most where a film has few ratings of its own, and most films have few. With twenty million ratings,
+# the five splits, so "no effect" does not hold here: that is more than fifty tuned factors took off
+# the biases alone. (An independent linear model, ridge regression on users, films, genres, decades
+# and each user's own liking for them, gains as much.) It helps most where a film has few ratings of its own, and most films have few. With twenty million ratings,
 # a film's factors may well have learned all that its genres could tell; the lesson's sentence may
 # come from there. We did not measure that.
 #
@@ -1089,8 +1090,7 @@ show(fig, alt=f"Mean squared errors on the validation rows: {says}.")
 
 # %% [markdown]
 # In our full run on the 2016-10 edition who rated what is worth about as much as the metadata, and
-# the two add up: they know different things. An average of two models adds a little more. The step
-# from the lesson's models to these is larger than all the steps before it.
+# the two add up: they know different things. An average of two models adds a little more.
 #
 # | the lesson says | in our full run |
 # |---|---|
