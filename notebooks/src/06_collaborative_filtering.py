@@ -15,8 +15,8 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | about three quarters of a minute | 1.5 GB |
-# | full | about 25 minutes | 2.5 GB |
+# | quick | a little over a minute | 1.2 GB |
+# | full | about 30 minutes | 2.4 GB |
 #
 # **Data.** MovieLens *ml-latest-small*, about 100,000 ratings, collected by
 # [GroupLens](https://grouplens.org/datasets/movielens/) for research use; they ask to cite
