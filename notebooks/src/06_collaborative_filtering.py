@@ -1007,8 +1007,7 @@ show(
 # %% [markdown]
 # In our full run on the 2016-10 edition metadata takes four hundredths off the error, on every one of
 # the five splits, so "no effect" does not hold here: that is more than fifty tuned factors took off
-# the biases alone. (An independent linear model, ridge regression on users, films, genres, decades
-# and each user's own liking for them, gains as much.) It helps most where a film has few ratings of its own, and most films have few. With twenty million ratings,
+# the biases alone. It helps most where a film has few ratings of its own, and most films have few. With twenty million ratings,
 # a film's factors may well have learned all that its genres could tell; the lesson's sentence may
 # come from there. We did not measure that.
 #
