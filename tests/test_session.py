@@ -1,5 +1,6 @@
 """utils.session and utils.switches: what the first cell of a notebook promises."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -150,6 +151,43 @@ def test_remember_tells_apart_what_looks_alike_and_refuses_what_it_cannot_see(fo
         quick.remember(lambda x: x)
     with pytest.raises(ValueError, match=r"no source|name the function"):
         quick.remember(depends=(np.add,))(times)
+
+
+def test_remember_finds_its_results_after_the_cell_has_moved(folders, monkeypatch, tmp_path):
+    monkeypatch.setenv("LESSONS_SCALE", "full")
+    lesson, log = session.start("99 Smoke test"), tmp_path / "calls"
+    source = "def work(build, log, n=1):\n    with open(log, 'a') as f:\n        print(n, file=f)\n    return n\n"
+
+    def loaded(name, before=""):
+        path = tmp_path / f"{name}.py"
+        path.write_text(before + source)
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return lesson.remember(module.work)
+
+    first, moved = loaded("one_cell"), loaded("another", before="x = 1\n\n\n")
+    for function in (first, moved, first):
+        assert [function(session.start, str(log), n) for n in (1, 2, 1)] == [1, 2, 1]
+    assert first(session.start, str(log)) == 1  # the default is an argument like any other
+    assert log.read_text().split() == ["1", "2"]
+    first(session.Lesson, str(log))  # another `build` is another result
+    assert log.read_text().split() == ["1", "2", "1"]
+
+
+def test_remember_keeps_nothing_of_a_run_that_failed(folders, monkeypatch):
+    monkeypatch.setenv("LESSONS_SCALE", "full")
+    broken = [True]
+
+    def work(x):
+        if broken:
+            raise KeyboardInterrupt
+        return x
+
+    kept = session.start("99 Smoke test").remember(work)
+    with pytest.raises(KeyboardInterrupt):
+        kept(1)
+    assert not list((folders / "build").rglob("*work*"))
 
 
 def test_a_bad_claim_does_not_spoil_the_next(folders):

@@ -2,7 +2,6 @@
 
 import datetime
 import functools
-import hashlib
 import importlib
 import importlib.metadata
 import inspect
@@ -12,7 +11,6 @@ import os
 import platform
 import re
 import tomllib
-import warnings
 from pathlib import Path
 
 from utils import fetch, switches
@@ -108,9 +106,9 @@ class Lesson:
     def remember(self, function=None, *, depends=()):
         """Keep a long function's results on disk at full scale; at quick scale, do nothing.
 
-        Results lie in build/cache, by `joblib.Memory`, keyed by the function's source and
-        arguments, the sources in `depends`, the backend and the versions of Keras and the
-        backend. A run that was stopped therefore goes on where it was.
+        Each result is a file in build/cache, named by all that it depends on: the function's
+        source and arguments, `depends`, the backend, and the versions in use. A run that was
+        stopped therefore goes on where it was, and a cell may be moved without training again.
 
         Parameters
         ----------
@@ -130,33 +128,13 @@ class Lesson:
         key = self._key(function, depends)  # at quick scale too, so that errors come early
         if self.scale != "full":
             return function
-        import joblib
-
-        # large arguments take a second to write; the note about it would stand in the notebook
-        warnings.filterwarnings("ignore", "Persisting input arguments", UserWarning)
-        folder = switches.build_folder() / "cache" / self.slug / key
-        return joblib.Memory(folder, verbose=0).cache(function)
+        return _kept(function, switches.build_folder() / "cache" / self.slug, key)
 
     def _key(self, function, depends):
-        import joblib
-
         if getattr(function, "__name__", "<lambda>") == "<lambda>":
             raise ValueError("remember needs a function with a name: use def, not lambda.")
-        plain = (int, float, str, bool, tuple, type(None))
-        parts = []
-        for thing in depends:
-            if inspect.isfunction(thing) or inspect.isclass(thing):
-                parts.append(_source(thing))
-            elif callable(thing):
-                raise ValueError(f"depends={thing!r}: name the function or class it is made from.")
-            else:
-                parts.append(repr(thing) if isinstance(thing, plain) else joblib.hash(thing))
-        for name, value in inspect.getclosurevars(function).nonlocals.items():
-            parts.append(
-                name + (_source(value) if inspect.isfunction(value) else joblib.hash(value))
-            )
-        parts += [json.dumps(self._stamp["versions"], sort_keys=True), self._stamp["backend"]]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+        closed_over = inspect.getclosurevars(function).nonlocals
+        return _digest(_source(function), depends, closed_over, self._stamp["versions"])
 
     def claim(self, id, measured, *, sd=None, note="", data=None, seeds=None):
         """Record what was measured for a claim of results/claims.toml, and say so.
@@ -243,6 +221,51 @@ def _version(name):
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:  # tensorflow-cpu and the like
         return getattr(importlib.import_module(name), "__version__", "unknown")
+
+
+def _kept(function, folder, key):
+    """Return `function` with each result in a file of its own, written whole or not at all.
+
+    `joblib.Memory` keeps one source for each function *name and place*: moving a notebook's cell,
+    or one function with two kinds of settings, makes it forget what it knew.
+    """
+    import joblib
+
+    @functools.wraps(function)
+    def kept(*args, **kwargs):
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound.apply_defaults()
+        name = f"{function.__name__}-{_digest(key, bound.arguments)}.joblib"
+        if not (folder / name).exists():
+            result = function(*args, **kwargs)
+            folder.mkdir(parents=True, exist_ok=True)
+            part = folder / f".{name}.{os.getpid()}.part"
+            joblib.dump(result, part)
+            os.replace(part, folder / name)
+        return joblib.load(folder / name)  # the first time too: what is kept is what is used
+
+    return kept
+
+
+def _digest(*things):
+    import joblib
+
+    return joblib.hash(_visible(things))[:16]
+
+
+def _visible(thing):
+    """Replace functions and classes, which pickle by name only, by their sources."""
+    if inspect.isfunction(thing) or inspect.isclass(thing):
+        return _source(thing)
+    if isinstance(thing, functools.partial):
+        return _visible((thing.func, thing.args, thing.keywords))
+    if isinstance(thing, dict):
+        return {name: _visible(value) for name, value in thing.items()}
+    if isinstance(thing, (list, tuple)):
+        return [_visible(value) for value in thing]
+    if callable(thing):
+        raise ValueError(f"{thing!r}: name the function or class it is made from.")
+    return thing
 
 
 def _source(thing):
