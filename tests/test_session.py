@@ -201,6 +201,7 @@ def test_a_bad_claim_does_not_spoil_the_next(folders):
 
 
 def test_start_on_a_backend_that_knows_no_devices(tmp_path):
+    pytest.importorskip("jax")  # Keras' NumPy backend imports it
     code = "from utils.session import start; start('99 Smoke test')"
     done = subprocess.run(
         [sys.executable, "-c", code],
