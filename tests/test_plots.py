@@ -6,8 +6,11 @@ mpl.use("agg")
 
 import itertools
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from utils import plots
 
@@ -106,9 +109,57 @@ def test_names_stand_beside_the_ends_of_their_curves(scale):
     assert place["c"] == pytest.approx((1, 1), abs=0.1)  # beside its last finite value
 
 
+def test_a_curve_and_its_name_have_the_colour_asked_for():
+    _, axes = plots.figure()
+    plots.curves(axes, {"a": [1, 2], "b": [2, 3]}, y="loss", colours={"b": plots.COLOURS["pink"]})
+    expected = [plots.COLOURS["blue"], plots.COLOURS["pink"]]
+    assert [line.get_color() for line in axes.lines] == expected
+    assert {t.get_text(): t.get_color() for t in axes.texts} == dict(
+        zip("ab", expected, strict=True)
+    )
+
+
 def test_a_single_epoch_is_a_dot_and_nothing_is_refused(shown):
     _, axes = plots.figure()
     plots.curves(axes, {"a": [0.5]}, y="loss")
     assert axes.lines[0].get_marker() == "o"
     with pytest.raises(ValueError, match="no finite value"):
         plots.curves(axes, {"a": []}, y="loss")
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.integers(0, 30), st.sampled_from(["linear", "log"]))
+def test_labels_cover_neither_each_other_nor_a_point(seed, n, scale):
+    rng = np.random.default_rng(seed)
+    points = 2 + rng.random((n, 2)) * rng.choice([0.01, 1.0, 1.0], (n, 1))  # some in a heap
+    names = ["x" * rng.integers(1, 30) + str(i) for i in range(n)]
+    fig, axes = plots.figure()
+    axes.set(xscale=scale, xlim=(1.9, 3.1), ylim=(1.9, 3.1), xlabel="x", ylabel="y")
+    left_out = plots.labels(axes, points, names)
+    fig.canvas.draw()
+    dots = axes.transData.transform(points)
+    boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    assert sorted([*boxes, *left_out]) == sorted(names)
+    for one, other in itertools.combinations(boxes.values(), 2):
+        assert not one.overlaps(other)
+    for box in boxes.values():
+        assert not any(box.contains(*dot) for dot in dots)
+        assert axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)
+    plt.close(fig)
+
+
+def test_a_lone_label_stands_beside_its_point_and_a_heap_loses_some():
+    fig, axes = plots.figure()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    assert plots.labels(axes, [(0.5, 0.5)], ["alone"]) == []
+    box, dot = axes.texts[0].get_window_extent(), axes.transData.transform((0.5, 0.5))
+    assert 0 < box.x0 - dot[0] < 10 and box.y0 < dot[1] < box.y1
+    assert plots.labels(axes, [(0.5, 0.5)] * 60, ["a rather long name"] * 60)
+    plt.close(fig)
+
+
+@pytest.mark.parametrize(("points", "names"), [([(0, 0)], []), ([], ["a"]), ([(0, np.nan)], ["a"])])
+def test_labels_need_a_place_each(points, names):
+    _, axes = plots.figure()
+    with pytest.raises(ValueError, match="names for points"):
+        plots.labels(axes, points, names)

@@ -156,7 +156,10 @@ def test_remember_tells_apart_what_looks_alike_and_refuses_what_it_cannot_see(fo
 def test_remember_finds_its_results_after_the_cell_has_moved(folders, monkeypatch, tmp_path):
     monkeypatch.setenv("LESSONS_SCALE", "full")
     lesson, log = session.start("99 Smoke test"), tmp_path / "calls"
-    source = "def work(build, log, n=1):\n    with open(log, 'a') as f:\n        print(n, file=f)\n    return n\n"
+    source = (
+        "def work(build, log, n=1):\n"
+        "    with open(log, 'a') as f:\n        print(n, file=f)\n    return n\n"
+    )
 
     def loaded(name, before=""):
         path = tmp_path / f"{name}.py"

@@ -10,9 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from IPython.display import Image, display
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["COLOURS", "curves", "figure", "intervals", "show"]
+__all__ = ["COLOURS", "curves", "figure", "intervals", "labels", "show"]
 
 # Okabe and Ito, "Color universal design" (2008), without its yellow, which is pale on white.
 COLOURS = {
@@ -103,7 +104,7 @@ def _unlabelled(axis):
     return shown and numbers and not axis.get_label_text()
 
 
-def curves(axes, lines, *, x="epoch", y, start=1):
+def curves(axes, lines, *, x="epoch", y, start=1, colours=None):
     """Draw curves with their names at their right ends instead of in a legend.
 
     Parameters
@@ -116,6 +117,8 @@ def curves(axes, lines, *, x="epoch", y, start=1):
         Axis labels, with units.
     start : int
         The first step's number.
+    colours : dict of str to colour, optional
+        For some of the names; the others take theirs in turn.
 
     Raises
     ------
@@ -128,7 +131,8 @@ def curves(axes, lines, *, x="epoch", y, start=1):
     drawn = []
     for name, values in lines.items():
         steps = np.arange(start, start + len(values))
-        (line,) = axes.plot(steps, values, marker="o" if len(values) == 1 else None)
+        colour = (colours or {}).get(name)
+        (line,) = axes.plot(steps, values, color=colour, marker="o" if len(values) == 1 else None)
         last = np.flatnonzero(np.isfinite(values))[-1]
         drawn.append(((steps[last], values[last]), name, line.get_color()))
     axes.set(xlabel=x, ylabel=y)
@@ -172,3 +176,89 @@ def intervals(axes, rows, *, x, reference=None):
     axes.grid(axis="y", visible=False)
     if set(reference) & set(rows):
         axes.legend()
+
+
+def labels(axes, points, names, *, size=8.0, reach=90.0):
+    """Write names beside their points: no two overlap, and none covers a point.
+
+    Each name in turn takes the nearest free place around its point, with a thin line back to it
+    where that is not beside it. A name that finds none is left out: better no name than a heap.
+    Call it last, when limits and layout of the axes will not change any more.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where the points are drawn.
+    points : array
+        (n, 2) places, in the units of the axes.
+    names : sequence of str
+        One a point; earlier ones choose first.
+    size : float
+        Of the letters, in points.
+    reach : float
+        How far from its point a name may stand, in pixels.
+
+    Returns
+    -------
+    list of str
+        The names that found no place.
+
+    Raises
+    ------
+    ValueError
+        If there is not one name a point, or a point is not finite.
+    """
+    points = np.asarray(points, float).reshape(-1, 2)
+    if len(points) != len(names) or not np.isfinite(points).all():
+        raise ValueError(f"Received {len(names)} names for points of shape {points.shape}.")
+    axes.figure.draw_without_rendering()  # settles the layout
+    dots = axes.transData.transform(points)
+    to_data = axes.transData.inverted().transform
+    inside, left_out = axes.get_window_extent(), []
+    boxes = [np.hstack([dot - 3, dot + 3]) for dot in dots]  # left, bottom, right, top
+    for dot, name in zip(dots, names, strict=True):
+        text = axes.text(*to_data(dot), name, size=size, ha="center", va="center", in_layout=False)
+        extent = text.get_window_extent()
+        half = np.array([extent.width, extent.height]) / 2 + 1
+        place = _free_place(dot, half, np.array(boxes), len(dots), inside, reach)
+        if place is None:
+            text.remove()
+            left_out.append(name)
+            continue
+        text.set_position(to_data(place))
+        boxes.append(np.hstack([place - half, place + half]))
+        line = _line(dot, place, half)
+        if len(line):
+            boxes += list(np.hstack([line - 1, line + 1]))
+            grey = {"color": COLOURS["grey"], "linewidth": 0.6, "zorder": 1.5}
+            axes.add_artist(Line2D(*to_data(line).T, **grey))
+    return left_out
+
+
+def _free_place(dot, half, boxes, n_dots, inside, reach):
+    """Return the nearest free centre around `dot` for a name of that half-size, or None.
+
+    The line to it may pass over dots, the first of the `boxes`, but not over names or lines.
+    """
+    angles, gaps = np.arange(16) * np.pi / 8, np.arange(5, reach + 1, 5)
+    directions = np.column_stack([np.cos(angles), np.sin(angles)])
+    places = dot + (directions * (half + gaps[:, None, None])).reshape(-1, 2)
+    fits = ((places - half >= inside.min) & (places + half <= inside.max)).all(axis=1)
+    for place in places[fits & ~_meets(places - half, places + half, boxes)]:
+        line = _line(dot, place, half)
+        if not _meets(line, line, boxes[n_dots:]).any():
+            return place
+    return None
+
+
+def _meets(low, high, boxes):
+    """Tell which of the boxes from `low` to `high`, (n, 2) each, meet any of `boxes`."""
+    apart = (low[:, None] >= boxes[:, 2:]) | (high[:, None] <= boxes[:, :2])
+    return (~apart.any(axis=2)).any(axis=1)
+
+
+def _line(dot, place, half):
+    """Return steps of 4 pixels from a point to its name; none where that stands beside it."""
+    way = np.clip(dot, place - half, place + half) - dot
+    length = np.hypot(*way)
+    return dot + way * (np.arange(5, length, 4) / length)[:, None] if length > 12 else dot[None][:0]
