@@ -728,8 +728,8 @@ print(f"Eve's d after the last run: {float(ops.convert_to_numpy(usual['Eve'].fee
 # times the loss; RMSProp, Adam and Eve came away with two and a half times at most. That is worth
 # having. Once each had its own rate, the six lay within a few points of each other and their intervals
 # overlapped; the lesson's order, each rule better than the one before, does not show on a network
-# this small. Eve and Adam cannot be told apart: with the paper's β₃ of .999 the coefficient d takes a thousand steps to move, and this
-# run has a few hundred. At quick scale, with one seed and two epochs, nothing is to be read off.
+# this small. Eve and Adam cannot be told apart: with the paper's β₃ of .999 the coefficient d takes a
+# thousand steps to move, and this run has a few hundred. At quick scale, with one seed and two epochs, nothing is to be read off.
 #
 # ## 12. Make it your own
 #

@@ -18,8 +18,8 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | about half a minute | 1 GB |
-# | full | about five minutes | 1 GB |
+# | quick | about a minute | 1 GB |
+# | full | five to fifteen minutes | 1 GB |
 #
 # **Data.** The sheet's 29 points, and scikit-learn's 1,797 handwritten digits of 8×8 pixels,
 # which come with the library ([UCI](https://archive.ics.uci.edu/dataset/80), CC BY 4.0).

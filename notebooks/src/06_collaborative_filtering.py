@@ -16,7 +16,7 @@
 # | scale | time on two processor cores | memory |
 # |---|---|---|
 # | quick | a little over a minute | 1.2 GB |
-# | full | about 30 minutes | 2.4 GB |
+# | full | 30 to 45 minutes | 2.4 GB |
 #
 # **Data.** MovieLens *ml-latest-small*, about 100,000 ratings, collected by
 # [GroupLens](https://grouplens.org/datasets/movielens/) for research use; they ask to cite

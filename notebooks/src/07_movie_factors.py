@@ -17,8 +17,8 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | about half a minute | 1 GB |
-# | full | 3 to 8 minutes | 1.3 GB |
+# | quick | about a minute | 1 GB |
+# | full | about ten minutes | 1.3 GB |
 #
 # **Data.** MovieLens *ml-latest-small*, about 100,000 ratings, collected by
 # [GroupLens](https://grouplens.org/datasets/movielens/) for research use; they ask to cite
