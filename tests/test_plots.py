@@ -163,3 +163,9 @@ def test_labels_need_a_place_each(points, names):
     _, axes = plots.figure()
     with pytest.raises(ValueError, match="names for points"):
         plots.labels(axes, points, names)
+
+
+def test_points_in_the_wrong_shape_are_not_reshaped():
+    _, axes = plots.figure()
+    with pytest.raises(ValueError, match=r"4 names for points of shape \(2, 4\)"):
+        plots.labels(axes, [[0, 0, 0, 0], [1, 1, 1, 1]], list("abcd"))

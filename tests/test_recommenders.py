@@ -280,3 +280,57 @@ def test_multiplying_first_refuses_what_is_no_batch_size():
     for batch_size in (0, 2.0, True):
         with pytest.raises(ValueError, match="batch_size"):
             multiply_first(model, batch_size)
+
+
+def test_tables_are_the_same_when_the_product_comes_first():
+    rng = np.random.default_rng(3)
+    model = factor_model(
+        9, 11, 300, factors=3, user_table=rng.random((9, 4)), movie_table=rng.random((11, 5))
+    )
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    plain, product = FactorTables.of(model), FactorTables.of(multiply_first(model, 100))
+    user, movie = rng.integers(0, 9, 40), rng.integers(0, 11, 40)
+    np.testing.assert_allclose(product.predict(user, movie), plain.predict(user, movie), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rating": np.array([1.0, np.nan, 3.0])}, "Rating 1 is not finite"),
+        ({"rating": np.ones(2)}, "three columns of one"),
+        ({"user": np.array([0, 1, 4])}, "user ids go from 0 to 4; 0 to 3"),
+        ({"movie": np.array([0.0, 1.0, 2.0])}, "movie ids are float64"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"batch_size": True}, "batch_size=True"),
+        ({"fused": 0}, "fused=0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan"),
+    ],
+)
+def test_training_refuses_what_it_cannot_learn_from(change, message):
+    given = {
+        "user": np.array([0, 1, 2]), "movie": np.array([2, 1, 0]), "rating": np.ones(3),
+        "epochs": 1, "batch_size": 2, "learning_rate": 0.01,
+    } | change  # fmt: skip
+    columns = [given.pop(name) for name in ("user", "movie", "rating")]
+    with pytest.raises(ValueError, match=message):
+        train_factors(tiny_bias_model, *columns, **given)
+
+
+def tiny_bias_model():
+    return bias_model(4, 3, factors=2)
+
+
+@pytest.mark.parametrize(
+    ("movie", "rating", "strength"),
+    [
+        ([-1], [3.0], 1.0),
+        ([1.9], [3.0], 1.0),
+        ([True, False, True], [1.0, 2.0, 3.0], 1.0),
+        ([1], [np.nan], 1.0),
+        ([1], [3.0], np.nan),
+    ],
+)
+def test_a_newcomers_ratings_are_checked(movie, rating, strength):
+    tables = FactorTables(3.0, np.ones((4, 2)), np.ones((3, 2)), np.zeros(4), np.zeros(3))
+    with pytest.raises(ValueError, match=r"ids|finite|strength"):
+        tables.newcomer(movie, rating, factor_strength=strength)

@@ -118,7 +118,7 @@ def curves(axes, lines, *, x="epoch", y, start=1, colours=None):
     start : int
         The first step's number.
     colours : dict of str to colour, optional
-        For some of the names; the others take theirs in turn.
+        For some of the names, others are ignored; the rest take theirs in turn, given or not.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def intervals(axes, rows, *, x, reference=None):
 
 
 def labels(axes, points, names, *, size=8.0, reach=90.0):
-    """Write names beside their points: no two overlap, and none covers a point.
+    """Write names beside their points: no two of a call overlap, and none covers a point.
 
     Each name in turn takes the nearest free place around its point, with a thin line back to it
     where that is not beside it. A name that finds none is left out: better no name than a heap.
@@ -208,8 +208,9 @@ def labels(axes, points, names, *, size=8.0, reach=90.0):
     ValueError
         If there is not one name a point, or a point is not finite.
     """
-    points = np.asarray(points, float).reshape(-1, 2)
-    if len(points) != len(names) or not np.isfinite(points).all():
+    points = np.asarray(points, float)
+    points = points if points.size else points.reshape(0, 2)
+    if points.shape != (len(names), 2) or not np.isfinite(points).all():
         raise ValueError(f"Received {len(names)} names for points of shape {points.shape}.")
     axes.figure.draw_without_rendering()  # settles the layout
     dots = axes.transData.transform(points)
@@ -238,7 +239,7 @@ def labels(axes, points, names, *, size=8.0, reach=90.0):
 def _free_place(dot, half, boxes, n_dots, inside, reach):
     """Return the nearest free centre around `dot` for a name of that half-size, or None.
 
-    The line to it may pass over dots, the first of the `boxes`, but not over names or lines.
+    The line to it may pass over dots, the first of the `boxes`, but not over names.
     """
     angles, gaps = np.arange(16) * np.pi / 8, np.arange(5, reach + 1, 5)
     directions = np.column_stack([np.cos(angles), np.sin(angles)])

@@ -55,7 +55,7 @@ def bias_model(n_users, n_movies, *, factors=50, penalty=1e-4):
 
     def table(rows, columns, strength, name):
         regularizer = regularizers.L2(strength) if strength else None
-        return layers.Embedding(rows, columns, embeddings_regularizer=regularizer, name=name)
+        return layers.Embedding(int(rows), columns, embeddings_regularizer=regularizer, name=name)
 
     user_vector = table(n_users, factors, penalty, "user_factors")(user)
     movie_vector = table(n_movies, factors, penalty, "movie_factors")(movie)
@@ -99,7 +99,10 @@ class FactorTables:
         -------
         FactorTables
         """
-        weights = {layer.name: layer.get_weights()[0] for layer in model.layers if layer.weights}
+        parts = []
+        for layer in model.layers:  # of `multiply_first`, too
+            parts += [layer.table, layer.dense] if isinstance(layer, _Product) else [layer]
+        weights = {part.name: part.get_weights()[0] for part in parts if part.weights}
 
         def table(side, kind):
             known = weights.get(f"{side}_table")
@@ -126,7 +129,14 @@ class FactorTables:
         -------
         numpy.ndarray
             (n,) stars.
+
+        Raises
+        ------
+        ValueError
+            If an id is not an integer, or out of range.
         """
+        user = _ids("user", user, len(self.user_bias))
+        movie = _ids("movie", movie, len(self.movie_bias))
         match = np.sum(self.user_factors[user] * self.movie_factors[movie], axis=-1)
         return self.mean + match + self.user_bias[user] + self.movie_bias[movie]
 
@@ -151,7 +161,9 @@ class FactorTables:
         """Find a new user's factors and bias, with the films as they are and no training.
 
         With the films fixed, the penalised squared error of one user is a ridge regression with
-        k + 1 unknowns, which is solved exactly.
+        k + 1 unknowns, which is solved exactly. It pulls towards zero, so it is for a centred
+        `factor_model` without `user_table`; the lesson's tables keep a part of the mean in their
+        user biases, and there zero is far too low.
         Source: the user's half of alternating least squares, Koren, Bell and Volinsky (2009).
 
         Parameters
@@ -173,13 +185,19 @@ class FactorTables:
         Raises
         ------
         ValueError
-            If there is not one rating a film, or a strength is negative.
+            If there is not one finite rating a film, an id is no film's, or a strength is
+            negative or infinite.
         """
-        movie, rating = np.asarray(movie, int), np.asarray(rating, float)
+        movie, rating = np.asarray(movie), np.asarray(rating, float)
         if movie.ndim != 1 or movie.shape != rating.shape:
             raise ValueError(f"Received {movie.shape} films and {rating.shape} ratings.")
-        if min(factor_strength, bias_strength) < 0:
-            raise ValueError(f"A strength is negative: {factor_strength=}, {bias_strength=}.")
+        movie = _ids("movie", movie, len(self.movie_bias))
+        if not np.isfinite(rating).all():
+            raise ValueError(f"Rating {np.flatnonzero(~np.isfinite(rating))[0]} is not finite.")
+        if not (0 <= factor_strength < np.inf and 0 <= bias_strength < np.inf):
+            raise ValueError(
+                f"{factor_strength=}, {bias_strength=}: numbers of ratings from 0 upwards, please."
+            )
         vectors = self.movie_factors[movie]
         known = np.column_stack([vectors, np.ones(len(movie))])
         pull = np.diag(np.sqrt([factor_strength] * vectors.shape[1] + [bias_strength]))
@@ -234,8 +252,30 @@ def train_factors(
     Returns
     -------
     FactorTables
+
+    Raises
+    ------
+    ValueError
+        If the columns are not equally long, an id is out of range, a rating is not finite, or a
+        number is not positive.
     """
+    user, movie, rating = np.asarray(user), np.asarray(movie), np.asarray(rating)
+    shapes = {user.shape, movie.shape, rating.shape}
+    if len(shapes) > 1 or rating.ndim != 1 or not rating.size:
+        raise ValueError(
+            f"user {user.shape}, movie {movie.shape}, rating {rating.shape}: three columns of one "
+            f"length are needed, with at least one row."
+        )
+    if not np.isfinite(rating).all():
+        raise ValueError(f"Rating {np.flatnonzero(~np.isfinite(rating))[0]} is not finite.")
+    for name, size in (("epochs", epochs), ("batch_size", batch_size), ("fused", fused)):
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"{name}={size!r} is not a positive integer.")
+    if not 0 < learning_rate < np.inf:
+        raise ValueError(f"learning_rate={learning_rate!r} is not a positive number.")
     model, first_state = _prepared(build, fused)
+    for name, ids in (("user", user), ("movie", movie)):
+        _ids(name, ids, model.get_layer(f"{name}_factors").input_dim)
     model.set_state_tree(first_state)
     keras.utils.set_random_seed(seed)
     if seed:
@@ -249,6 +289,20 @@ def train_factors(
         )
     model.fit([user, movie], rating - mean, batch_size, epochs, 0, callbacks=hooks)
     return FactorTables.of(model, mean)
+
+
+def _ids(name, ids, count):
+    """Return ids as integers, or say which of them are none."""
+    ids = np.asarray(ids)
+    if not ids.size:
+        return ids.astype(int)
+    if ids.dtype.kind not in "iu":
+        raise ValueError(f"{name} ids are {ids.dtype}, not integers.")
+    if ids.min() < 0 or ids.max() >= count:
+        raise ValueError(
+            f"{name} ids go from {ids.min()} to {ids.max()}; 0 to {count - 1} are accepted."
+        )
+    return ids
 
 
 @functools.lru_cache(maxsize=4)
@@ -394,7 +448,11 @@ def multiply_first(model, batch_size):
     ValueError
         If `batch_size` is not a positive integer.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+    if (
+        isinstance(batch_size, bool)
+        or not isinstance(batch_size, int | np.integer)
+        or batch_size < 1
+    ):
         raise ValueError(f"batch_size={batch_size!r} is not a positive integer.")
     tables = {layer.name: layer for layer in model.layers if layer.name.endswith("_table")}
     small = {name: table for name, table in tables.items() if table.input_dim < batch_size}
