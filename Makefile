@@ -12,7 +12,7 @@ test: environment      ## lint, all tests, both backends, every notebook on its 
 	$(VENV) tools/check.py
 
 test-backends: environment  ## the fast tests on the JAX backend
-	KERAS_BACKEND=jax $(VENV) -m pytest -n 2
+	KERAS_BACKEND=jax $(VENV) -m pytest
 
 lab: environment       ## JupyterLab in this environment
 	$(VENV) -m jupyter lab notebooks

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTEST = ["-m", "pytest", "-n", "2", "--timeout", "600", "--durations", "8"]
+PYTEST = ["-m", "pytest", "--timeout", "600", "--durations", "8"]
 STEPS = [
     ("lint", ["-m", "ruff", "check", "."], {}),
     ("format", ["-m", "ruff", "format", "--check", "."], {}),
