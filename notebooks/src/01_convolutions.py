@@ -19,7 +19,7 @@
 # | scale | time on two processor cores | memory |
 # |---|---|---|
 # | quick | about half a minute | 1.0 GB |
-# | full | three to ten minutes | 1.2 GB |
+# | full | 11 minutes on a busy machine | 1.2 GB |
 #
 # **Data.** We draw the seven ourselves. Section 12 uses the 1,797 digits that come with
 # scikit-learn, from the UCI repository: [Alpaydin and Kaynak (1998)](https://doi.org/10.24432/C50P49),

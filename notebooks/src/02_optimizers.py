@@ -15,7 +15,7 @@
 # | scale | time on two processor cores | memory |
 # |---|---|---|
 # | quick | half a minute | 1.0 GB |
-# | full | three to five minutes | 1.0 GB |
+# | full | three minutes | 1.0 GB |
 #
 # **Data.** The 29 points of the course's sheet, and the handwritten digits that come with
 # scikit-learn. Nothing is downloaded.

@@ -19,7 +19,7 @@
 # | scale | time on two processor cores | memory |
 # |---|---|---|
 # | quick | about a minute | 1 GB |
-# | full | five to fifteen minutes | 1 GB |
+# | full | 17 minutes on a busy machine | 1 GB |
 #
 # **Data.** The sheet's 29 points, and scikit-learn's 1,797 handwritten digits of 8×8 pixels,
 # which come with the library ([UCI](https://archive.ics.uci.edu/dataset/80), CC BY 4.0).

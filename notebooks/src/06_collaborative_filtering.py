@@ -15,8 +15,8 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | a little over a minute | 1.2 GB |
-# | full | 30 to 45 minutes | 2.4 GB |
+# | quick | about a minute | 1.2 GB |
+# | full | most of an hour on a busy machine | 2.4 GB |
 #
 # **Data.** MovieLens *ml-latest-small*, about 100,000 ratings, collected by
 # [GroupLens](https://grouplens.org/datasets/movielens/) for research use; they ask to cite

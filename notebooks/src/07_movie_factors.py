@@ -17,8 +17,8 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | about a minute | 1 GB |
-# | full | about ten minutes | 1.3 GB |
+# | quick | under a minute | 1 GB |
+# | full | ten minutes on a busy machine | 1.3 GB |
 #
 # **Data.** MovieLens *ml-latest-small*, about 100,000 ratings, collected by
 # [GroupLens](https://grouplens.org/datasets/movielens/) for research use; they ask to cite
