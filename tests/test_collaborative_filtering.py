@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from utils import switches
 from utils.recommenders import factor_model
 
 SOURCE = Path(__file__).parent.parent / "notebooks" / "src" / "06_collaborative_filtering.py"
@@ -105,12 +104,8 @@ def test_the_sheet_finds_a_table_of_five_factors_and_biases(sheet_of):
     assert solved < 1e-2
 
 
-def sheet_cells(name):
-    """Return the workbook's cells, which lie beside the real data, or skip the test."""
-    path = switches.data_folder() / "course-goldens" / f"collab-{name}.csv"
-    if not path.exists():
-        pytest.skip(f"{path} is not at hand")
-    rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+def numbers(rows):
+    """Return the cells that hold numbers, NaN elsewhere."""
     number = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?$", re.I)
     return np.array([[float(c) if number.match(c) else np.nan for c in row] for row in rows])
 
@@ -120,8 +115,8 @@ def sheet_cells(name):
     ("name", "first", "start", "optimum"),
     [("dotprod", 1, 2.80606, 0.3929), ("bias", 0, 2.018, 0.3187)],
 )
-def test_the_sheet_as_the_course_shipped_it(sheet_of, name, first, start, optimum):
-    cells = sheet_cells(name)
+def test_the_sheet_as_the_course_shipped_it(sheet_of, course_sheet, name, first, start, optimum):
+    cells = numbers(course_sheet(f"collab-{name}"))
     sheet = sheet_of(cells[1:16, 7:22])
     users, movies = cells[24 + (not first) :, first:6][:15], cells[18 : 24 - first, 7:22].T
     w = np.vstack([users, movies])

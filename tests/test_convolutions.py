@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from libreoffice import fresh
 from scipy import ndimage, signal
 
-from utils import switches
 from utils.convolutions import convolve, max_pool
 from utils.spreadsheets import position, write_convolutions
 
@@ -241,11 +240,8 @@ def test_a_shared_filter_cannot_tell_swapped_channels_apart():
 
 
 @pytest.fixture
-def lesson_sheet():
-    path = switches.data_folder() / "course-goldens" / "conv-conv-example.csv"
-    if not path.exists():
-        pytest.skip("the lesson's sheet is not in the data folder")
-    return pd.read_csv(path, header=None)
+def lesson_sheet(course_sheet):
+    return pd.DataFrame(course_sheet("conv-conv-example"))
 
 
 def addressed(sheet, address, step=1):

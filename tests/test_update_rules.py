@@ -1,6 +1,5 @@
 """The update rules: the course's cells, Keras' optimizers, convex quadratics, and each other."""
 
-import csv
 
 import hypothesis
 import hypothesis.strategies as st
@@ -8,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 
-from utils import switches
 from utils.update_rules import (
     POINTS,
     SAVED,
@@ -61,12 +59,8 @@ COLUMNS["adam_ann"] = COLUMNS["adam"]
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", SAVED)
-def test_every_row_equals_the_cached_cells(name):
-    path = switches.data_folder() / "course-goldens" / f"graddesc-{name.replace(' ', '_')}.csv"
-    if not path.exists():
-        pytest.skip(f"{path} is not at hand")
-    with path.open(encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+def test_every_row_equals_the_cached_cells(name, course_sheet):
+    rows = course_sheet(f"graddesc-{name.replace(' ', '_')}")
     saved = SAVED[name]
     (epoch,) = replay(saved.rule(), start=saved.start)
     for attribute, letters in COLUMNS[name].items():
