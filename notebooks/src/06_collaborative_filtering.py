@@ -68,6 +68,8 @@ from utils.datasets import load_movielens
 from utils.evaluation import summarise
 from utils.plots import COLOURS, curves, figure, intervals, show
 from utils.recommenders import factor_model, unit_rows, who_rated_what
+from utils.spreadsheets import position, read_workbook, write_collaborative_filtering
+from utils.switches import build_folder
 
 # %% [markdown]
 # ## 1. Look at the data
@@ -259,6 +261,23 @@ show(
     "all too low; those of learned factors, which repeat the ratings and fill the blanks; the same "
     "with biases.",
 )
+
+# %% [markdown]
+# And the sheet itself, alive: one page for each model, in `build/workbooks`. Open it in Excel or
+# LibreOffice, change a factor or a rating, and watch predictions, errors and the RMSE follow.
+
+# %%
+path = build_folder() / "workbooks" / "collaborative_filtering.xlsx"
+pages = {
+    "dot product": {"user_factors": solved_dot[:15], "movie_factors": solved_dot[15:]},
+    "bias": {
+        "user_factors": solved_bias[:15, 1:], "movie_factors": solved_bias[15:, 1:],
+        "user_bias": solved_bias[:15, 0], "movie_bias": solved_bias[15:, 0],
+    },
+}  # fmt: skip
+places = write_collaborative_filtering(path, sheet, pages, movies=ratings.titles[top_movies])
+for page, cells in read_workbook(path).items():
+    print(f"{page}: RMSE in the workbook {cells[position(places[page]['rmse'])[:2]]:.4f}")
 
 # %% [markdown]
 # Where the first table has blanks, the learned ones have numbers: those are the recommendations.
