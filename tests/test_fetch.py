@@ -548,6 +548,206 @@ def test_the_second_form_alone_is_enough(toy, monkeypatch):
     assert toy.visible() == {"b.csv": B, "notes.txt": NOTES}
 
 
+# a file of which only the md5 is known
+
+
+def test_an_md5_will_do_where_nothing_else_was_published(toy):
+    official = {"bytes": len(A), "md5": hashlib.md5(A).hexdigest(), "edition": "official"}
+    parts = {"a.csv": [official, version(OLD_A, "repacked")]}
+    toy.server.files["a.csv"] = A
+    addresses = [toy.server.address(manner, "a.csv") for manner in ("wrong", "right")]
+    download = {"file": "a.csv", "addresses": addresses} | official
+    toy.register(complete=[["a.csv"]], parts=parts, downloads=[download])
+    fetch("toy")
+    assert toy.visible() == {"a.csv": A}
+    assert toy.server.asked == ["wrong", "right"]
+    assert edition_of("toy") == "official"
+
+    toy.lay(a=OLD_A)
+    assert fetch("toy") == toy.folder == locate("toy")
+    assert edition_of("toy") == "repacked"
+    toy.lay(a=A[::-1])
+    message = refused("toy")
+    assert f"has sha256 {sha256(A[::-1])}, but listed is md5 {official['md5']} or " in message
+    assert message.count(sha256(OLD_A)) == 1
+    (toy.folder / "a.csv").unlink()
+    toy.register(
+        complete=[["a.csv"]], parts=parts, downloads=[download | {"addresses": addresses[:1]}]
+    )
+    assert "a.csv came with md5 " in refused("toy")
+    assert f"listed is {official['md5']} with 300,000 bytes" in refused("toy")
+    assert toy.visible() == {}
+
+
+# a set that is a competition's
+
+
+class Hub:
+    """Stands for the package kagglehub: has a competition's files, or refuses them."""
+
+    def __init__(self, cache):
+        self.cache, self.asked, self.refuses = cache, [], None
+
+    def competition_download(self, competition, **_):
+        self.asked.append(competition)
+        if self.refuses:
+            raise self.refuses
+        return str(self.cache)
+
+    def fill(self, **zips):
+        self.cache.mkdir(exist_ok=True)
+        for name, content in zips.items():
+            (self.cache / f"{name}.zip").write_bytes(content)
+
+
+PICTURES = {f"train/c{n}/img_{n}.jpg": bytes([n]) * 99 for n in range(2)}
+TABLES = {"list.csv": A}
+
+
+@pytest.fixture
+def contest(toy, tmp_path, monkeypatch):
+    """A registry whose toy is a competition, and a Kaggle that has its two zips."""
+    hub = Hub(tmp_path / "cache")
+    hub.fill(imgs=zipped(PICTURES), tables=zipped(TABLES))
+    monkeypatch.setitem(sys.modules, "kagglehub", hub)
+    for variable in ("KAGGLE_CACHE_MOUNT_FOLDER", "KAGGLEHUB_CACHE"):
+        monkeypatch.setenv(variable, str(tmp_path / "nothing"))
+    parts = {"tables/list.csv": [version(A, "2016")], "imgs/train/c0/": [], "imgs/train/c1/": []}
+    toy.register(
+        competition="toy-contest",
+        complete=[list(parts)],
+        parts=parts | {"imgs/test/": []},
+        downloads=[],
+    )
+    toy.hub, toy.mount = hub, tmp_path / "nothing" / "toy-contest"
+    return toy
+
+
+def laid(folder):
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in files
+        if not file.name.startswith(".")
+    }
+
+
+WHOLE = {f"imgs/{name}": c for name, c in PICTURES.items()} | {"tables/list.csv": A}
+
+
+def test_a_competition_is_fetched_once(contest, capsys):
+    assert locate("toy") is None and source_of("toy") == "stand-in"
+    assert contest.hub.asked == [], "only fetch asks"
+    assert fetch("toy") == contest.folder == locate("toy")
+    assert laid(contest.folder) == WHOLE
+    assert edition_of("toy") == "2016" and source_of("toy") == "real"
+    assert fetch("toy") == contest.folder
+    assert contest.hub.asked == ["toy-contest"]
+    assert room.main(["verify", "toy"]) == 0
+    printed = capsys.readouterr().out
+    assert "toy: tables/list.csv: edition 2016\n" in printed
+    assert "toy: imgs/train/c0/: here" in printed
+
+
+def test_the_commands_know_competitions(contest, capsys):
+    assert room.main(["list"]) == 0
+    assert re.search(r"^toy +toy +no +by Kaggle +do as", capsys.readouterr().out, re.M)
+    assert room.main(["verify"]) == 0
+    assert contest.hub.asked == []
+    assert room.main(["get"]) == 0
+    shown = capsys.readouterr()
+    assert "size   by Kaggle" in shown.out and "here   edition 2016" in shown.out
+    assert "fetching toy-contest by Kaggle" in shown.err
+
+
+def test_rules_that_are_not_accepted(contest):
+    contest.hub.refuses = type("UnauthenticatedError", (Exception,), {})("who are you")
+    message = refused("toy")
+    assert "who you are" in message and "accept the rules" in message
+    assert f"By hand: lay a.csv and b.csv in {contest.folder}.\n" in message
+    assert laid(contest.folder) == {}
+
+
+def test_without_the_package_kagglehub(contest, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    assert "pip install kagglehub" in refused("toy")
+
+
+@pytest.mark.parametrize("left", ["imgs/train/c0/", "imgs/train/c1/", "tables/list.csv"])
+def test_a_competition_is_complete_with_all_its_parts(contest, left):
+    fetch("toy")
+    place = contest.folder / left
+    if left.endswith("/"):
+        for picture in place.iterdir():
+            picture.unlink()  # an empty folder is what a broken unpacking leaves
+    else:
+        place.unlink()
+    assert locate("toy") is None
+    before = laid(contest.folder)
+    assert f"toy: {left} can't be fetched" in refused("toy")
+    assert laid(contest.folder) == before, "what is there is left alone"
+
+
+def test_a_broken_zip_leaves_no_folder(contest):
+    contest.hub.fill(tables=zipped(TABLES)[:-30])
+    assert "tables.zip" in refused("toy")
+    assert not contest.folder.exists()
+    contest.hub.fill(tables=zipped(TABLES))
+    assert laid(fetch("toy")) == WHOLE
+
+
+def test_killed_while_a_competition_is_unpacked(contest, monkeypatch):
+    def killed(mark):
+        laid = {file.name for file in mark.parent.rglob("*")}
+        assert mark.name.startswith(".whole-") and {"list.csv", "img_0.jpg"} <= laid
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", killed)  # the last step of unpacking
+        with pytest.raises(KeyboardInterrupt):
+            fetch("toy")
+    assert not contest.folder.exists() and locate("toy") is None
+    assert laid(fetch("toy")) == WHOLE
+
+
+def test_a_competition_with_a_wrong_table(contest):
+    contest.hub.fill(tables=zipped({"list.csv": b"other"}))
+    assert f"list.csv has sha256 {sha256(b'other')}, but listed is {sha256(A)}" in refused("toy")
+    assert locate("toy") is None
+    assert refused("toy").startswith("toy: "), "and it stays refused"
+
+
+def test_a_competition_that_lacks_a_part(contest):
+    with pytest.raises(DataUnavailable, match="imgs/test/ can't be fetched"):
+        fetch("toy", parts=["imgs/test/"])
+    assert locate("toy") == contest.folder, "what is required came"
+
+
+def test_a_mounted_competition_is_read_where_it_lies(contest):
+    for name, content in WHOLE.items():
+        (contest.mount / name).parent.mkdir(parents=True, exist_ok=True)
+        (contest.mount / name).write_bytes(content)
+    assert locate("toy") == fetch("toy") == contest.mount
+    assert source_of("toy") == "real" and edition_of("toy") == "2016"
+    assert contest.hub.asked == [] and not contest.folder.exists()
+    (contest.mount / "imgs/train/c0/img_0.jpg").unlink()
+    assert locate("toy") is None, "mounted, but not whole"
+
+
+# sets that have no stand-in
+
+
+@pytest.mark.parametrize(("source", "why"), [("auto", ", for "), ("standin", ", and")])
+def test_no_banner_promises_a_stand_in_that_cannot_be_made(monkeypatch, tmp_path, source, why):
+    from utils import session
+
+    monkeypatch.setenv("LESSONS_SOURCE", source)
+    monkeypatch.setenv("LESSONS_DATA", str(tmp_path))
+    assert source_of("vgg16") == "stand-in", "that is: not the real one"
+    assert session._banner("vgg16").startswith(f"vgg16: NOT USED{why}")
+    assert session._banner("statefarm").startswith("statefarm: STAND-IN, generated here")
+
+
 # killed, and two at once
 
 
@@ -839,10 +1039,16 @@ def test_the_registry_is_consistent(name):
     data = room._DataSet.read(name)
     listed = [*data.downloads, *(version for part in data.parts.values() for version in part)]
     for entry in listed:
-        assert re.fullmatch("[0-9a-f]{64}", entry["sha256"]) and entry["bytes"] > 0
+        assert ("sha256" in entry) != ("md5" in entry) and entry["bytes"] > 0
+        assert re.fullmatch("[0-9a-f]{64}", entry.get("sha256", "0" * 64))
+        assert re.fullmatch("[0-9a-f]{32}", entry.get("md5", "0" * 32))
     for form in data.complete:
         assert form and set(form) <= set(data.parts)
-        assert any(set(form) & set(room._gives(source)) for source in data.downloads)
+        assert any(data.parts[part] for part in form), "something must give the edition"
+        given = [set(room._gives(source)) for source in data.downloads]
+        assert data.competition or any(set(form) & parts for parts in given)
+    assert all(data.parts[part] == [] for part in data.parts if part.endswith("/"))
+    assert not (data.competition and data.downloads)
     assert all(map(stays_inside, data.parts))
     for source in data.downloads:
         assert source["addresses"] and set(room._gives(source)) <= set(data.parts)
@@ -851,7 +1057,7 @@ def test_the_registry_is_consistent(name):
             editions = {version.get("edition") for version in data.parts[part]}
             assert source.get("edition") in editions
         if "unpack" not in source:
-            assert source["sha256"] in [version["sha256"] for version in data.parts[source["file"]]]
+            assert room._hash(source) in [room._hash(v) for v in data.parts[source["file"]]]
     assert str(data.folder) in data.by_hand.format(folder=data.folder)
 
 
@@ -861,14 +1067,15 @@ def test_the_readme_agrees_with_the_registry(name):
     (row,) = re.findall(rf"^\| {name} \|.*$", README, re.M)
     for text in (data.title, f"`{data.folder.name}`", data.terms, data.citation, data.home):
         assert text in row
-    for part, (first, *_) in data.parts.items():
-        assert f"`{part}` ({first['bytes']:,})" in row
+    for part, versions in data.parts.items():
+        shown = f"`{part}` ({versions[0]['bytes']:,})" if versions else f"`{part}`"
+        assert shown in row or re.fullmatch("imgs/train/c[1-8]/", part)  # "c0 to c9"
     for source in data.downloads:
         assert f"({source['bytes']:,})" in row
 
 
 def test_the_readme_names_no_set_beyond_the_registry():
-    assert re.findall(r"^\| ([a-z-]+) \|", README, re.M) == ["name", *REAL]
+    assert re.findall(r"^\| ([a-z0-9-]+) \|", README, re.M) == ["name", *REAL]
 
 
 def test_importing_loads_no_network_library():

@@ -4,6 +4,7 @@ import matplotlib as mpl
 
 mpl.use("agg")
 
+import io
 import itertools
 
 import matplotlib.pyplot as plt
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from utils import plots
 
@@ -63,6 +65,21 @@ def test_equal_figures_give_equal_bytes(shown):
     for _ in range(2):
         plots.show(line(xlabel="step", ylabel="loss"), alt=WORDS)
     assert shown[0].data == shown[1].data
+
+
+def test_photographs_get_256_colours_and_keep_their_looks(shown):
+    photograph = np.random.default_rng(0).integers(0, 40, (300, 400, 3)).cumsum(axis=1) % 256
+    picture, axes = plots.figure(width=6, height=5)
+    axes.imshow(photograph.astype("uint8"))
+    axes.set(xticks=[], yticks=[])
+    whole = io.BytesIO()
+    picture.savefig(whole, format="png", dpi=100)
+    plots.show(picture, alt="A photograph with more colours than a table of them holds.")
+    reduced = Image.open(io.BytesIO(shown[0].data))
+    assert whole.tell() > plots.LARGE and reduced.mode == "P"
+    original = np.asarray(Image.open(whole).convert("RGB"), float)
+    error = np.asarray(reduced.convert("RGB"), float) - original
+    assert reduced.size == Image.open(whole).size and np.abs(error).mean() < 16
 
 
 def test_names_at_the_ends_of_curves_do_not_overlap(shown):

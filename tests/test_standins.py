@@ -9,18 +9,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from utils import standins, switches
-from utils.datasets import load_glove, load_imdb, load_movielens
+from utils.datasets import load_glove, load_imdb, load_movielens, load_statefarm
 from utils.standins import _english
 from utils.standins import imdb as imdb_generator
 from utils.standins import movielens as movielens_generator
+from utils.standins import statefarm as statefarm_generator
 
-NAMES = ("glove", "imdb", "movielens")
+NAMES = tuple(sorted(("glove", "imdb", "movielens", "nietzsche", "statefarm")))
 
 
 def fingerprint(folder):
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in folder.rglob("*")
+        if p.is_file()
+    }
 
 
 @pytest.fixture
@@ -39,6 +45,9 @@ def test_names_are_those_of_the_generators():
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_same_bytes(name, own_build, monkeypatch):
     monkeypatch.setitem(imdb_generator.SIZES, "quick", (300, 200, 85, 0.6, 10, 1000))
+    monkeypatch.setitem(statefarm_generator.SIZES, "quick", ((1, 2), (1, 1)))
+    monkeypatch.setattr(statefarm_generator, "TRAIN_DRIVERS", 3)
+    monkeypatch.setattr(statefarm_generator, "TEST_DRIVERS", 2)
     first = standins.make(name, scale="quick")
     assert first.parent == own_build / "standins"
     assert first.name.endswith("-quick-seed0") and standins.is_standin(first)
@@ -46,8 +55,7 @@ def test_same_seed_same_bytes(name, own_build, monkeypatch):
     again = standins.make(name, scale="quick")
     assert fingerprint(first) == fingerprint(again)
     other = standins.make(name, scale="quick", seed=1)
-    differing = {k for k, v in fingerprint(other).items() if v != fingerprint(first)[k]}
-    assert differing == set(fingerprint(first))
+    assert not set(fingerprint(other).items()) & set(fingerprint(first).items())
 
 
 def test_made_once(own_build, monkeypatch):
@@ -118,7 +126,10 @@ def test_two_processes_at_once(own_build):
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        ({"name": "mnist"}, "no stand-in for 'mnist', only for glove, imdb, movielens"),
+        (
+            {"name": "mnist"},
+            "no stand-in for 'mnist', only for glove, imdb, movielens, nietzsche, statefarm",
+        ),
         ({"name": "imdb", "scale": "huge"}, "scale='huge'"),
         ({"name": "imdb", "seed": -1}, "seed=-1"),
         ({"name": "imdb", "seed": 0.5}, "seed=0.5"),
@@ -133,7 +144,7 @@ def test_bad_arguments(arguments, what):
 def test_loaders_and_standins_load_no_framework():
     program = (
         "import sys; import utils.datasets, utils.standins; "
-        "from utils.standins import glove, imdb, movielens; "
+        "from utils.standins import glove, imdb, movielens, statefarm; "
         "print([m for m in ('keras', 'tensorflow', 'jax', 'torch', 'fastparquet')"
         " if m in sys.modules])"
     )
@@ -502,3 +513,137 @@ def test_planted_clusters_show_in_the_vectors():
     assert names[cluster[data.index["western"]]] == "genres"
     assert names[cluster[data.index["great"]]] == "praise"
     assert Path(data.folder).name.startswith("glove-v")
+
+
+# ---- State Farm ----
+
+
+@pytest.fixture(scope="module")
+def drivers():
+    """The stand-in, what was planted, and its labelled frames at 20 × 15 pixels."""
+    data = load_statefarm(standins.make("statefarm", scale="quick"))
+    small = [np.asarray(Image.open(path).reduce(8), np.float32) for path in data.paths()]
+    return data, standins.truth("statefarm", scale="quick"), np.stack(small).reshape(len(data), -1)
+
+
+def test_frames_look_like_the_real_files(drivers):
+    data, _, _ = drivers
+    assert 2_000 < len(data) < 2_200 and 550 < len(data.test_files) < 650
+    for path in [*data.paths()[::300], *data.test_paths()[::100]]:
+        with Image.open(path) as picture:
+            assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (160, 120))
+    lines = (data.folder / "driver_imgs_list.csv").read_text().splitlines()
+    assert lines[0] == "subject,classname,img"
+    order = [line.rsplit(",", 1)[0] for line in lines[1:]]
+    assert order == sorted(order), "by driver, then by class"
+    lines = (data.folder / "sample_submission.csv").read_text().splitlines()
+    assert lines[0] == "img,c0,c1,c2,c3,c4,c5,c6,c7,c8,c9"
+    assert {line.split(",", 1)[1] for line in lines[1:]} == {",".join(["0.1"] * 10)}
+    names = [line.split(",", 1)[0] for line in lines[1:]]
+    assert names == sorted(names), "as text, as on Kaggle"
+    everything = [file.rsplit("/", 1)[1] for file in [*data.files, *data.test_files]]
+    assert len(set(everything)) == len(everything), "no name stands in train and in test"
+
+
+def test_the_loader_reads_what_was_planted(drivers):
+    data, planted, _ = drivers
+    train = planted["train"]
+    assert data.files.tolist() == planted["file"][train].tolist()
+    assert data.test_files.tolist() == planted["file"][~train].tolist()
+    assert data.label.tolist() == planted["posture"][train].tolist()
+    assert data.driver.tolist() == planted["driver"][train].tolist()
+    held_out = set(planted["driver"][~train].tolist())
+    assert len(set(data.driver.tolist())) == 26 and len(held_out) == 12
+    assert not held_out & set(data.driver.tolist())
+    for chosen, films in ((train, 2), (~train, 1)):
+        seen = np.stack([planted["posture"][chosen], planted["sequence"][chosen]])
+        of_driver = {
+            (d, *s) for d, s in zip(planted["driver"][chosen], seen.T.tolist(), strict=True)
+        }
+        assert len(of_driver) == len(set(planted["driver"][chosen])) * 10 * films
+
+
+def test_neighbours_in_a_film_are_much_alike_and_drivers_are_not(drivers):
+    data, planted, small = drivers
+    sequence = planted["sequence"][planted["train"]]
+    rng = np.random.default_rng(0)
+    kinds = {"film": [], "posture": [], "driver": [], "others": []}
+    for row in rng.choice(len(data), 150, replace=False):
+        distance = ((small - small[row]) ** 2).mean(1)
+        driver, posture = data.driver == data.driver[row], data.label == data.label[row]
+        film = sequence == sequence[row]
+        film[row], rest = False, ~film
+        rest[row] = False
+        kinds["film"].append(distance[film].mean() if film.any() else np.nan)
+        kinds["posture"].append(distance[driver & posture & rest].mean())
+        kinds["driver"].append(distance[driver & ~posture].mean())
+        kinds["others"].append(distance[~driver].mean())
+    film, posture, driver, others = (np.nanmean(kinds[kind]) for kind in kinds)
+    assert film < posture < driver < others
+    assert film < 0.5 * driver and driver < 0.5 * others
+
+
+def ridge_accuracy(x, y, train):
+    """Fit one linear score a class on standardised pixels; return the accuracy on the others."""
+    x = (x - x[train].mean(0)) / (x[train].std(0) + 10)
+    penalty = 10 * x.shape[1] * np.eye(x.shape[1], dtype=np.float32)
+    targets = np.eye(10, dtype=np.float32)[y[train]] - 0.1
+    weights = np.linalg.solve(x[train].T @ x[train] + penalty, x[train].T @ targets)
+    return ((x[~train] @ weights).argmax(1) == y[~train]).mean()
+
+
+def nearest_accuracy(x, y, train):
+    """Give each frame the posture of the nearest training frame."""
+    square = (x**2).sum(1)
+    distance = square[train] - 2 * x[~train] @ x[train].T
+    return (y[train][distance.argmin(1)] == y[~train]).mean()
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "at_least"), [(ridge_accuracy, 0.3), (nearest_accuracy, 0.13)]
+)
+def test_a_split_by_random_rows_leaks_the_driver(drivers, accuracy, at_least):
+    data, _, small = drivers
+    by_row, by_driver = [], []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        held_out = np.isin(data.driver, rng.choice(np.unique(data.driver), 6, replace=False))
+        by_driver.append(accuracy(small, data.label, ~held_out))
+        by_row.append(accuracy(small, data.label, ~rng.permutation(held_out)))
+    assert np.mean(by_row) > np.mean(by_driver) + 0.1
+    assert np.mean(by_driver) > at_least, "and postures can be told across drivers"
+
+
+@pytest.mark.slow
+def test_a_small_convolution_learns_postures_across_drivers():
+    import keras
+    from keras import layers
+
+    data = load_statefarm(standins.make("statefarm", scale="full"))
+    x = np.stack(
+        [
+            np.asarray(Image.open(path).resize((64, 48), Image.Resampling.BOX))
+            for path in data.paths()
+        ]
+    ).astype("float32")
+    rng = np.random.default_rng(0)
+    held_out = np.isin(data.driver, rng.choice(np.unique(data.driver), 6, replace=False))
+    scores = {}
+    for split, validation in (("driver", held_out), ("rows", rng.permutation(held_out))):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [layers.Input((48, 64, 3)), layers.BatchNormalization(momentum=0.9)]
+        )
+        for width in (16, 32):
+            model.add(layers.Conv2D(width, 3, activation="relu"))
+            model.add(layers.BatchNormalization(momentum=0.9))
+            model.add(layers.MaxPooling2D(3))
+        model.add(layers.Flatten())
+        model.add(layers.Dense(100, activation="relu"))
+        model.add(layers.BatchNormalization(momentum=0.9))
+        model.add(layers.Dense(10, activation="softmax"))
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(x[~validation], data.label[~validation], batch_size=64, epochs=3, verbose=0)
+        scores[split] = model.evaluate(x[validation], data.label[validation], verbose=0)[1]
+    assert 0.5 < scores["driver"] < 0.9
+    assert scores["rows"] > scores["driver"] + 0.1

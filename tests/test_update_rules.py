@@ -1,6 +1,5 @@
 """The update rules: the course's cells, Keras' optimizers, convex quadratics, and each other."""
 
-
 import hypothesis
 import hypothesis.strategies as st
 import keras

@@ -1,12 +1,11 @@
 """One file from one address, whole or not at all; knows nothing of data sets.
 
 `workshop` gives a temporary folder that no killed process leaves behind for long (`sweep`),
-`download` brings one file into it by HTTP (pooch) or by pip, `sha256` says what a file is.
+`download` brings one file into it by HTTP (pooch) or by pip, `digest` says what a file is.
 """
 
 import contextlib
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -14,10 +13,13 @@ import tempfile
 import time
 from pathlib import Path
 
-__all__ = ["Refused", "download", "sha256", "sweep", "workshop"]
+from utils._atomic import alone_in
+
+__all__ = ["Refused", "digest", "download", "kind_of", "sweep", "workshop"]
 
 CONNECT, ANSWER = 10, 30  # seconds to wait for a connection, and for the next bytes
 PIP = (sys.executable, "-m", "pip")
+FETCHING = "fetching into"  # what a second process is told
 
 
 class Refused(Exception):
@@ -25,7 +27,7 @@ class Refused(Exception):
 
 
 def download(address, path, *, size, listed):
-    """Write what an address gives to a file, and keep it only if its sha256 is the listed one.
+    """Write what an address gives to a file, and keep it only if its hash is the listed one.
 
     Parameters
     ----------
@@ -36,7 +38,7 @@ def download(address, path, *, size, listed):
     size : int
         The listed size in bytes; a longer answer is broken off, so that it can't fill the disk.
     listed : str
-        The listed sha256, in hexadecimal.
+        The listed sha256, in hexadecimal; or the md5, where only that is known.
 
     Raises
     ------
@@ -51,20 +53,25 @@ def download(address, path, *, size, listed):
             _by_pip(requirement, path)
         else:
             _by_http(address, path, size)
-        if (received := sha256(path)) != listed:
+        if (received := digest(path, kind_of(listed))) != listed:
             raise Refused(
-                f"{path.name} came with sha256 {received} and {path.stat().st_size:,} bytes; "
-                f"listed is {listed} with {size:,} bytes"
+                f"{path.name} came with {kind_of(listed)} {received} and "
+                f"{path.stat().st_size:,} bytes; listed is {listed} with {size:,} bytes"
             )
     except BaseException:
         path.unlink(missing_ok=True)
         raise
 
 
-def sha256(path):
-    """Return the sha256 of a file, in hexadecimal."""
+def kind_of(listed):
+    """Return which kind of hash was listed, by its length: `"md5"` or `"sha256"`."""
+    return "md5" if len(listed) == 32 else "sha256"
+
+
+def digest(path, kind="sha256"):
+    """Return the sha256 (or another kind of hash) of a file, in hexadecimal."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 @contextlib.contextmanager
@@ -72,7 +79,7 @@ def workshop(folder):
     """Give a temporary folder inside `folder`, after sweeping away those of killed processes.
 
     One process at a time works in `folder`, a second one waits; where the system has no such
-    lock (see `_alone_in`) both work, each in a temporary folder of its own.
+    lock (see `alone_in`) both work, each in a temporary folder of its own.
 
     Parameters
     ----------
@@ -83,7 +90,7 @@ def workshop(folder):
     ------
     pathlib.Path
     """
-    with _alone_in(folder, wait=True) as alone:
+    with alone_in(folder, wait=True, doing=FETCHING) as alone:
         _sweep(folder, alone)
         with tempfile.TemporaryDirectory(
             prefix=".fetch-", dir=folder, ignore_cleanup_errors=True
@@ -94,7 +101,7 @@ def workshop(folder):
 def sweep(folder):
     """Remove the temporary folders of killed processes, unless a live one is at work there."""
     if any(folder.glob(".fetch-*")):
-        with _alone_in(folder, wait=False) as alone:
+        with alone_in(folder, wait=False, doing=FETCHING) as alone:
             _sweep(folder, alone)
 
 
@@ -104,35 +111,6 @@ def _sweep(folder, alone):
         with contextlib.suppress(FileNotFoundError):  # its owner is done with it
             if alone or left.stat().st_mtime < yesterday:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _alone_in(folder, wait):
-    """Hold the system's lock on a folder, which falls with its holder, however that dies.
-
-    Yields False where there is no such lock (Windows, some network disks), and where another
-    process holds it and `wait` is False.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield False
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone = True
-        except BlockingIOError:
-            alone = wait
-            if wait:
-                print(f"another process is fetching into {folder}; waiting", file=sys.stderr)
-                fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError:
-            alone = False
-        yield alone
-    finally:
-        os.close(handle)
 
 
 def _by_http(address, path, size):

@@ -9,11 +9,13 @@
 From a shell: `python -m utils.fetch list`, `get [NAME ...]`, `verify [NAME ...]`.
 
 A download is written into a temporary folder beside its place, and gets its name only when it
-is whole and its sha256 is listed. So at any moment, and after any crash, what lies under a
+is whole and its hash is listed. So at any moment, and after any crash, what lies under a
 listed name is either right or laid there by a user. A user's file is never replaced.
+The data of a Kaggle competition come by `utils.kaggle`: the whole folder, or nothing.
 """
 
 import argparse
+import dataclasses
 import functools
 import os
 import sys
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils import switches
-from utils.download import Refused, download, sha256, sweep, workshop
+from utils.download import Refused, digest, download, kind_of, sweep, workshop
 from utils.unpack import unpack
 
 __all__ = ["DataUnavailable", "edition_of", "fetch", "locate", "source_of"]
@@ -42,16 +44,17 @@ def fetch(name, *, parts=(), folder=None):
     Parameters
     ----------
     name : str
-        A data set of `data/registry.toml`: `"movielens"`, `"imdb"`, `"glove"`.
+        A data set of `data/registry.toml`, such as `"movielens"`.
     parts : iterable of str
-        Optional files wanted besides the required ones.
+        Optional files and folders wanted besides the required ones.
     folder : path, optional
         Where the set lies or will lie; by default its place in `switches.data_folder()`.
 
     Returns
     -------
     pathlib.Path
-        The folder, with every required and every named part whole and verified.
+        The folder, with every required and every named part whole and verified. Not always
+        `folder`: a competition is also found where Kaggle, Colab or kagglehub keep its data.
 
     Raises
     ------
@@ -66,17 +69,14 @@ def fetch(name, *, parts=(), folder=None):
         known = ", ".join(data.parts)
         raise ValueError(f"{name!r} has no part {', '.join(map(repr, unknown))}; it has {known}.")
     try:
-        if complaints := data.complaints():
-            raise DataUnavailable(
-                "\n".join(f"{name}: {complaint}." for complaint in complaints)
-                + "\nNothing of yours is replaced. Move what is wrong out of the folder, then run "
-                f"`python -m utils.fetch get {name}`."
-            )
+        _refuse_wrong(data)
         failures = []
-        if data.missing(parts):
-            failures = _obtain(data, parts)
-        else:
+        if not data.missing(parts):
             sweep(data.folder)
+        elif data.competition:
+            data, failures = _from_kaggle(data)
+        else:
+            failures = _obtain(data, parts)
     except OSError as error:
         raise DataUnavailable(
             f"{name}: {', '.join(data.missing(parts)) or 'its files'} can't be written to or read "
@@ -89,16 +89,26 @@ def fetch(name, *, parts=(), folder=None):
             + "".join(f"  {failure}\n" for failure in failures or ["no address is known"])
             + f"By hand: {data.by_hand.format(folder=data.folder)}\n"
             f"Then `python -m utils.fetch verify {name}` checks what you laid there. "
-            "Without data, LESSONS_SOURCE=standin runs on a generated stand-in."
+            "Without data, LESSONS_SOURCE=standin runs on what can be generated."
         )
     return data.folder
+
+
+def _refuse_wrong(data):
+    if complaints := data.complaints():
+        raise DataUnavailable(
+            "\n".join(f"{data.name}: {complaint}." for complaint in complaints)
+            + "\nNothing of yours is replaced. Move what is wrong out of the folder, then run "
+            f"`python -m utils.fetch get {data.name}`."
+        )
 
 
 def locate(name, *, folder=None):
     """Return the folder of a real data set if it is complete, else None; no network, no hashing.
 
     Complete means that all required files are here, with a listed size where the set takes
-    only listed files. Parameters as in `fetch`.
+    only listed files, and all required folders, with something in them. The data of a
+    competition are also looked for where `utils.kaggle.locate` does. Parameters as in `fetch`.
 
     Returns
     -------
@@ -112,7 +122,8 @@ def locate(name, *, folder=None):
     data = _DataSet.read(name, folder)
     if data.missing():
         return None
-    sizes = {part: {version["bytes"] for version in data.parts[part]} for part in data.form()}
+    listed = {part: data.parts[part] for part in data.form() if data.parts[part]}
+    sizes = {part: {version["bytes"] for version in listed[part]} for part in listed}
     whole = all((data.folder / part).stat().st_size in sizes[part] for part in sizes)
     return data.folder if whole or data.accepts_other else None
 
@@ -129,7 +140,7 @@ def source_of(name):
 
 
 def edition_of(name, folder=None):
-    """Return which edition of a set lies in a folder, by the sha256 of its required files.
+    """Return which edition of a set lies in a folder, by the hashes of its required files.
 
     Parameters
     ----------
@@ -150,7 +161,7 @@ def edition_of(name, folder=None):
         If a required file is missing.
     """
     data = _DataSet.read(name, folder)
-    if missing := data.missing():
+    if missing := [part for part in data.missing() if data.parts[part]]:
         raise DataUnavailable(f"{name}: no {', '.join(missing)} in {data.folder}.")
     return data.edition(data.form())
 
@@ -169,7 +180,8 @@ class _DataSet:
     home: str
     by_hand: str
     parts: dict
-    downloads: list
+    downloads: list = ()
+    competition: str = ""
 
     @classmethod
     def read(cls, name, folder=None):
@@ -178,37 +190,52 @@ class _DataSet:
             known = ", ".join(registry)
             raise ValueError(f"{name!r} is not a data set of the registry, which has {known}.")
         place = switches.data_folder() / registry[name]["folder"]
-        return cls(**registry[name] | {"name": name, "folder": Path(folder or place)})
+        data = cls(**registry[name] | {"name": name, "folder": Path(folder or place)})
+        if data.competition and folder is None and data.missing():
+            from utils import kaggle
+
+            if elsewhere := kaggle.locate(data.competition):
+                there = dataclasses.replace(data, folder=elsewhere)
+                return data if there.missing() else there
+        return data
 
     def has(self, part):
-        return (self.folder / part).exists()
+        place = self.folder / part
+        if part.endswith("/"):
+            return place.is_dir() and _holds_something(place)
+        return place.exists()
 
     def form(self):
         """Return the first list of files that makes the set complete here, else the first list."""
         return next((form for form in self.complete if all(map(self.has, form))), self.complete[0])
 
     def missing(self, optional=()):
-        """Return the required and the named optional files that are not here."""
+        """Return the required and the named optional parts that are not here."""
         return [part for part in [*self.form(), *optional] if not self.has(part)]
 
-    def digest(self, part):
-        """Return the sha256 of a file that is here, read again only when the file has changed."""
+    def digest(self, part, kind="sha256"):
+        """Return a hash of a file that is here, read again only when the file has changed."""
         state = (self.folder / part).stat()
-        return _digest(self.folder / part, state.st_ino, state.st_size, state.st_mtime_ns)
+        return _digest(self.folder / part, kind, state.st_ino, state.st_size, state.st_mtime_ns)
+
+    def version(self, part):
+        """Return the listed version that a file here is of, None if of none."""
+        for version in self.parts[part]:
+            if self.digest(part, kind_of(_hash(version))) == _hash(version):
+                return version
+        return None
 
     def edition(self, parts):
         """Return the edition of those of `parts` that are here, "" if they suit any."""
-        found = set()
-        for part in filter(self.has, parts):
-            editions = {v["sha256"]: v.get("edition", "") for v in self.parts[part]}
-            found.add(editions.get(self.digest(part), "other"))
+        here = (self.version(part) for part in parts if self.parts[part] and self.has(part))
+        found = {version.get("edition", "") if version else "other" for version in here}
         return "other" if "other" in found else " + ".join(sorted(found - {""}))
 
     def complaints(self):
         """Return what is wrong with the files that are here, in words."""
         wrong = [
             f"{self.folder / part} has sha256 {self.digest(part)}, but listed is "
-            + " or ".join(version["sha256"] for version in self.parts[part])
+            + _hashes(self.parts[part])
             for part in filter(self.has, self.parts)
             if not self.accepts_other and self.edition([part]) == "other"
         ]
@@ -219,10 +246,17 @@ class _DataSet:
         ]
         return wrong + mixed
 
-    def download_bytes(self):
-        """Return how much is downloaded for the first form of the set."""
+    def download_size(self):
+        """Return how much is downloaded for the first form of the set, in words."""
+        if self.competition:
+            return "by Kaggle"
         form = self.complete[0]
-        return sum(source["bytes"] for source in self.downloads if {*_gives(source)} & {*form})
+        return _size(sum(s["bytes"] for s in self.downloads if {*_gives(s)} & {*form}))
+
+
+def _holds_something(folder):
+    with os.scandir(folder) as entries:  # a look at the first of perhaps 80,000
+        return any(True for _ in entries)
 
 
 def _registry():
@@ -231,8 +265,21 @@ def _registry():
 
 
 @functools.lru_cache(maxsize=64)
-def _digest(path, *_state_of_the_file):
-    return sha256(path)
+def _digest(path, kind, *_state_of_the_file):
+    return digest(path, kind)
+
+
+def _from_kaggle(data):
+    """Return the set where its competition's data are now, and what failed."""
+    from utils import kaggle
+
+    _say(f"fetching {data.competition} by Kaggle")
+    try:
+        there = dataclasses.replace(data, folder=kaggle.download(data.competition, data.folder))
+    except (kaggle.CompetitionUnavailable, ValueError) as reason:
+        return data, [str(reason)]
+    _refuse_wrong(there)
+    return there, [f"{data.competition} came without it" for _ in there.missing()[:1]]
 
 
 def _obtain(data, optional):
@@ -260,7 +307,7 @@ def _try_addresses(data, form, source, missing, work):
         _say(f"fetching {source['file']} ({_size(source['bytes'])}) from {address}")
         arrived = work / source["file"]
         try:
-            download(address, arrived, size=source["bytes"], listed=source["sha256"])
+            download(address, arrived, size=source["bytes"], listed=_hash(source))
             if "unpack" in source:
                 unpack(arrived, {part: source["unpack"][part] for part in missing}, work)
             for part in missing:
@@ -275,15 +322,23 @@ def _try_addresses(data, form, source, missing, work):
 
 def _check(file, versions):
     """Refuse a file that is not listed; make sure that a listed one is on the disk as a whole."""
-    listed = [version["sha256"] for version in versions]
-    if (received := sha256(file)) not in listed:
-        raise Refused(f"{file.name} has sha256 {received}; listed is {' or '.join(listed)}")
+    if not any(digest(file, kind_of(_hash(v))) == _hash(v) for v in versions):
+        raise Refused(f"{file.name} has sha256 {digest(file)}; listed is {_hashes(versions)}")
     with file.open("rb+") as handle:
         os.fsync(handle.fileno())
 
 
 def _gives(source):
     return source.get("unpack", [source["file"]])
+
+
+def _hash(listed):
+    """Return what identifies a listed file: its sha256, or its md5 where only that is known."""
+    return listed.get("sha256") or listed["md5"]
+
+
+def _hashes(versions):
+    return " or ".join(v.get("sha256") or f"md5 {v['md5']}" for v in versions)
 
 
 def _say(text):
@@ -301,7 +356,7 @@ def _list(names):
         here = locate(data.name) is not None
         edition = data.edition(data.form()) if here else ""
         row = data.name, data.folder.name, "yes" if here else "no", edition
-        rows.append((*row, _size(data.download_bytes()), data.terms))
+        rows.append((*row, data.download_size(), data.terms))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     print(f"data folder: {switches.data_folder()}\n")
     for row in rows:
@@ -313,7 +368,7 @@ def _get(names):
     """Fetch sets, size and terms and citation first; one that fails does not stop the others."""
     status = 0
     for data in map(_DataSet.read, names or _registry()):
-        print(f"{data.name}: {data.title}\n  size   {_size(data.download_bytes())}")
+        print(f"{data.name}: {data.title}\n  size   {data.download_size()}")
         print(f"  terms  {data.terms}\n  cite   {data.citation}", flush=True)
         try:
             fetch(data.name)
@@ -330,6 +385,9 @@ def _verify(names):
     for data in map(_DataSet.read, names or _registry()):
         here = list(filter(data.has, data.parts))
         for part in here:
+            if not data.parts[part]:
+                print(f"{data.name}: {part}: here, of no listed hash")
+                continue
             edition = data.edition([part]) or "any"
             unlisted = f", its sha256 {data.digest(part)} is not listed" * (edition == "other")
             print(f"{data.name}: {part}: edition {edition}{unlisted}")

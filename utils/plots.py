@@ -8,6 +8,7 @@ import re
 
 import matplotlib.pyplot as plt
 import numpy as np
+import PIL.Image
 from cycler import cycler
 from IPython.display import Image, display
 from matplotlib.lines import Line2D
@@ -26,6 +27,8 @@ COLOURS = {
     "grey": "#7F7F7F",
     "black": "#222222",
 }
+
+LARGE = 40_000  # bytes of a PNG above which 256 colours must do
 
 _STYLE = {
     "figure.dpi": 100,
@@ -92,7 +95,18 @@ def show(figure, alt):
     # no "Software" entry: equal figures give equal bytes, whatever matplotlib's version
     figure.savefig(png, format="png", dpi=100, metadata={"Software": None})
     plt.close(figure)
-    display(Image(png.getvalue(), alt=alt))
+    display(Image(_smaller(png), alt=alt))
+
+
+def _smaller(png):
+    """Return the bytes of a PNG, with 256 colours where it is large: photographs, mostly."""
+    if png.tell() <= LARGE:
+        return png.getvalue()
+    reduced = io.BytesIO()
+    with PIL.Image.open(png) as picture:
+        colours = picture.convert("RGB").quantize(256, dither=PIL.Image.Dither.NONE)
+        colours.save(reduced, "PNG", optimize=True)
+    return reduced.getvalue()
 
 
 def _unlabelled(axis):

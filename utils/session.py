@@ -13,7 +13,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from utils import fetch, switches
+from utils import fetch, standins, switches
 
 __all__ = ["Lesson", "start"]
 
@@ -296,7 +296,7 @@ def _banner(name):
         return f"{name}: real data, edition {fetch.edition_of(name)}"
     where = os.environ.get("LESSONS_DATA", "data/")
     why = f", for {where} holds no complete set" if switches.source() == "auto" else ""
-    return (
-        f"{name}: STAND-IN, generated here{why}; its numbers are no findings. "
-        f"Real data: python -m utils.fetch get {name}"
-    )
+    get = f"python -m utils.fetch get {name}"
+    if name not in standins.names():
+        return f"{name}: NOT USED{why}, and there is no stand-in for it. To have it: {get}"
+    return f"{name}: STAND-IN, generated here{why}; its numbers are no findings. Real data: {get}"

@@ -8,12 +8,21 @@ called with `folder=` it reads your own files of the same format, with the same 
 from utils.datasets.glove import WordVectors, load_glove
 from utils.datasets.imdb import Reviews, load_imdb
 from utils.datasets.movielens import Ratings, load_movielens
+from utils.datasets.statefarm import DriverImages, load_statefarm
+from utils.datasets.text import Text, load_text
+from utils.markup import Markup, load_markup
 
 __all__ = [
+    "DriverImages",
+    "Markup",
     "Ratings",
     "Reviews",
+    "Text",
     "WordVectors",
     "load_glove",
     "load_imdb",
+    "load_markup",
     "load_movielens",
+    "load_statefarm",
+    "load_text",
 ]
