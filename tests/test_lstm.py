@@ -104,7 +104,7 @@ def test_the_originals_layout_is_no_pass_over_the_text(model, ids):
     whole = by_numpy(model, ids[:48])
     np.testing.assert_allclose(first[0], whole[:6], atol=1e-6)
     assert (
-        np.abs(second[0] - whole[24:30]).max() > 1e-3
+        np.abs(second[0] - whole[24:30]).max() > 1e-4
     )  # row 0 of batch 1 stands there in the text
 
 
