@@ -294,8 +294,8 @@ def _banner(name):
         if fetch.locate(name) is None:
             return f"{name}: real data, to be fetched"
         return f"{name}: real data, edition {fetch.edition_of(name)}"
-    where = os.environ.get("LESSONS_DATA", "data/")
-    why = f", for {where} holds no complete set" if switches.source() == "auto" else ""
+    # no path: a published page would carry it
+    why = ", for the data folder holds no complete set" if switches.source() == "auto" else ""
     get = f"python -m utils.fetch get {name}"
     if name not in standins.names():
         return f"{name}: NOT USED{why}, and there is no stand-in for it. To have it: {get}"
