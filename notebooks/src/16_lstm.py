@@ -15,13 +15,13 @@
 # * what happens in an LSTM, gate by gate, in ten lines of NumPy that agree with Keras;
 # * how to train a network that writes the next character or word, how good it is beside counting,
 #   and how to let it write;
-# * what "stateful" means, and how the original notebook got it wrong without noticing;
+# * what "stateful" means, and how lesson 6's notebook got it wrong without noticing;
 # * how rows of different lengths share a batch, on a CPU and on a GPU; an LSTM on film reviews.
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
 # | quick | under a minute | 1.2 GB |
-# | full | about half an hour | 2 GB |
+# | full | about 40 minutes on a busy machine | 2 GB |
 #
 # **Data.** Markup is generated here. Nietzsche's *Beyond Good and Evil*, in English, is in the
 # public domain. The film reviews were collected by
@@ -110,7 +110,7 @@ for end, distance, depth, of_name in zip(ends, back, level, name, strict=True):
     axes.text(end + 0.6, -depth, markup.names[of_name], va="center", color=colour)
 axes.set(xlim=(-1, len(document)), ylim=(-0.6 - level.max(), 0.7))
 axes.set_axis_off()
-axes.set_title("What is open, level below level")
+axes.set_title("From each opening tag to its closing tag; grey: a window of 16 letters")
 show(fig, alt=f"{document}: a bar for each of its {len(ends)} elements, nested {level.max()} deep.")
 
 # %% [markdown]
@@ -172,8 +172,9 @@ def network(kind, units):
 
 
 # %% [markdown]
-# A fair race needs equal weights. How many a layer has is simple arithmetic (four matrices in an
-# LSTM, three in a GRU, one in a SimpleRNN), so we look for the number of units that comes closest.
+# A fair race needs equal weights. How many a layer has is simple arithmetic (an LSTM has four
+# sets of weights of a SimpleRNN's size, a GRU three; section 2 shows what for), so we look for
+# the number of units that comes closest.
 
 # %%
 kinds = [*recurrent, *window_widths, "convolutions"]
@@ -196,8 +197,8 @@ assert max(sizes.values()) < 1.03 * min(sizes.values())
 pd.DataFrame({"units": units, "parameters": sizes}).T
 
 # %% [markdown]
-# Fair also means a learning rate that suits. All get the same but the SimpleRNN, which at full
-# scale came out clearly worse with it than with a fifth of it.
+# Fair also means a learning rate that suits. All get the same but the SimpleRNN, which gets a
+# fifth of it: in trials not shown here, it did clearly better so.
 
 
 # %%
@@ -257,7 +258,9 @@ by_depth = {
 }
 fig, axes = figure(width=9, height=4.4)
 axes.set(ylim=(0, 1.08), title=f"Networks of one size close tags ({lesson.scale} scale)")
-curves(axes, by_depth, x="levels of elements in the document", y="closing tags named right")
+curves(
+    axes, by_depth, x="levels of elements in the document", y="share of closing tags named right"
+)
 axes.axvline(trained_depth + 0.5, color=COLOURS["grey"], linestyle=":")
 axes.text(trained_depth + 0.55, 1.02, "never trained on", color=COLOURS["grey"])
 axes.axhline(1 / 6, color=COLOURS["grey"], linestyle=":")
@@ -275,11 +278,12 @@ table.round(3)
 # %% [markdown]
 # (At quick scale there is no time to learn anything; the published page shows full scale.) In our
 # full run the LSTM names the closing tags right at each depth it was trained on; the GRU misses
-# one in a thousand at four levels, the SimpleRNN a few in a hundred. The best window gets those
-# whose opening tag is in sight, and the deeper the document, the fewer these are. The stacked
-# convolutions see twice as far, and lie in between. That is the answer to the lesson's question,
-# in one picture. But look right of the dotted line: at depths they never met, all fail, the LSTM
-# too. It has learned to keep four names, not to keep any number of them.
+# one in a thousand at four levels, the SimpleRNN a few in a hundred. The best window gets most of
+# those whose opening tag is in sight, and the deeper the document, the fewer these are. The
+# stacked convolutions see twice as far, and lie in between. That is the answer to the lesson's
+# question, in one picture. But look right of the dotted line: at depths they never met, all get
+# worse, and the LSTM's lead goes: .94 at five levels, but at seven and eight the SimpleRNN is
+# ahead (one seed). The LSTM has learned to keep four names, not any number of them.
 #
 # Is it the window, or have we trained it badly? That can be told, because a limit can be
 # **proved**: where the window shows nothing of the opening tag's name, nobody can do better than
@@ -309,8 +313,12 @@ for kind in ("LSTM", best_window, "convolutions"):
         centre, by_distance(right[kind]), "o-", ms=4, color=colours[names[kind]], label=names[kind]
     )
 cliff = [centre[0], best_window, best_window, centre[-1]], [1, 1, 1 / 6, 1 / 6]
-axes.plot(*cliff, ":", color=COLOURS["black"], label=f"no window of {best_window} does better")
-axes.set(ylim=(0, 1.05), xlabel="characters back to the opening tag's name", ylabel="named right")
+axes.plot(
+    *cliff, ":", color=COLOURS["black"], label=f"no window of {best_window} does better on average"
+)
+axes.set(
+    ylim=(0, 1.05), xlabel="characters back to the opening tag's name", ylabel="share named right"
+)
 axes.set(title=f"The edge of the window, in documents up to {trained_depth} levels deep")
 axes.legend()
 far = known & (held_out.distance > best_window)
@@ -336,9 +344,10 @@ lesson.claim(
 )
 
 # %% [markdown]
-# In our full run the window slips before the cliff, where better training might help, and is guessing
-# beyond it, where nothing can: any other window of that width would guess there too. The LSTM does
-# not care how far back the tag stands.
+# In our full run the window slips before the cliff, where better training might help, and is
+# guessing beyond it, where nothing can: any other window of that width would guess there too. The
+# LSTM misses none, near or far, in documents like those it was trained on (exercise 1 shows where
+# that ends).
 #
 # A test with all answers laid out is one thing. Can they *write* markup? We let each write a few
 # hundred documents, from `<` on, drawing every character from its own probabilities, and read
@@ -384,9 +393,10 @@ for kind, texts in by_network.items():
         print(f"   a slip: {slipped[0][: verdict.position + 1][-40:]}\n   {verdict.reason}")
 
 # %% [markdown]
-# In our full run most documents of the LSTM and of the GRU are well-formed, though nobody told them
-# that there are such things as tags. Of the SimpleRNN's, most are not: it named nearly all closing
-# tags right, but a document has many places to slip, and one slip is enough.
+# In our full run most documents of the LSTM and of the GRU are well-formed, though nothing but
+# that tenfold weight hinted that there are such things as tags. Of the SimpleRNN's, most are not:
+# it named nearly all closing tags right, but a document has many places to slip, and one slip is
+# enough.
 #
 # ## 2. Inside the cell
 #
@@ -428,9 +438,9 @@ print(f"largest difference {abs(from_keras - by_hand).max():.1e}")
 assert abs(from_keras - by_hand).max() < 1e-6
 
 # %% [markdown]
-# > **Then and now.** In Keras 1 the gates used `hard_sigmoid`, a line bent twice; Keras 3 uses the
-# > sigmoid. And Keras starts the forget gate's bias at 1 (`unit_forget_bias=True`), so that an
-# > untrained cell keeps rather than forgets. Old weights do not give old answers.
+# > **Then and now.** In Keras 1 the gates used `hard_sigmoid`, a line bent twice; Keras 3 uses
+# > the sigmoid, so old weights do not give old answers. The forget gate's bias starts at 1
+# > (`unit_forget_bias=True`), so that an untrained cell keeps rather than forgets.
 #
 # Now we can look into the network that closes tags. We show it the same letters after each of six
 # *outermost* tags, and draw the unit of its cell that keeps the six furthest apart throughout. What
@@ -456,14 +466,15 @@ spread = apart[:, -1].round(2).tolist()
 show(fig, alt=f"One unit's cell, minus the mean of six outermost names; at the end {spread}.")
 
 # %% [markdown]
-# In our full run the lines lie level while `it<b>go</b>` is read: this is memory. Where an element
-# ends they shift, but they do not fall together. One unit cannot tell all six names apart (two of
-# them share a line); the cell has more.
+# In our full run the lines lie level while `<b>go</b>` is read: this is memory. But there are
+# three groups of them, not six lines: `<p>` with `<em>`; `<ul>`, `<li>` and `<q>` together; `<b>`
+# lowest. One unit cannot tell six names apart; the cell has 96. Where an element ends the lines
+# move, and some cross.
 #
 # ## 3. The next character
 #
-# The lesson ends with a network that has read Nietzsche and writes on. Here is the text, without
-# capitals, as in the original.
+# The lesson ends with a network that has read Nietzsche and writes on, letter by letter. Here is
+# the text, without capitals, as in the original.
 
 # %%
 text = load_text(lower=True, characters=characters)
@@ -472,8 +483,10 @@ print(repr(text.decode(text.train[:200])))
 
 # %% [markdown]
 # First what can be had without a network: counting which character followed which, smoothed by
-# Kneser and Ney's method as in notebook 15. The order is chosen on the validation part, and so are
-# all settings below; the test part is for the end.
+# Kneser and Ney's method as in notebook 15. A model of order 7 looks at the six characters
+# before. The measure is **bits a character**: one bit is as uncertain as a coin toss, and less is
+# better. Keras' loss is the same in **nats**; one nat is 1.44 bits. The order is chosen on the
+# validation part, and so are all settings below; the test part is for the end.
 
 # %%
 from utils.language_models import NGramModel, bits, perplexity
@@ -488,10 +501,10 @@ print({f"order {n}": round(b, 3) for n, b in by_order.items()}, "bits a characte
 # %% [markdown]
 # ### Stateful done right
 #
-# A network learns from short pieces: gradients through 600,000 steps would not fit in memory. But
-# its *state* may go on from piece to piece, so that it remembers across the cut. Keras calls this
-# **stateful**: row *j* of a batch starts with the state that row *j* of the batch before ended
-# with. Which text must then stand in row *j*?
+# A network learns from short pieces: gradients through half a million steps would not fit in
+# memory. But its *state* may go on from piece to piece, so that it remembers across the cut.
+# Keras calls this **stateful**: row *j* of a batch starts with the state that row *j* of the
+# batch before ended with. Which text must then stand in row *j*?
 
 # %%
 from utils.recurrent import streams, windows
@@ -514,11 +527,12 @@ print(
 )
 
 # %% [markdown]
-# > **Then and now.** The original (in lesson 6's notebook, `batch_input_shape=(64, 8)`, `stateful`,
-# > `shuffle=False`) is the first table, with 64 rows: read along a row, and the text jumps by 504
-# > characters from one batch to the next. The state that is carried on belongs to another place.
-# > Nothing fails, the loss still falls; the network learns not to trust its memory. And the state
-# > was never reset, so an epoch began with what the last one had left.
+# > **Then and now.** The original (in lesson 6's notebook, `batch_input_shape=(64, 8)`,
+# > `stateful`, `shuffle=False`) is the first table, with 64 rows: read along a row, and the text
+# > jumps by 504 characters from one batch to the next. The state that is carried on belongs to
+# > another place. Nothing fails, the loss still falls; the best the network can learn is not to
+# > trust its memory. And the state was never reset, so an epoch began with what the last one had
+# > left.
 #
 # `streams` lays the text out as in the second table. `CarryState` wraps a layer so that it carries
 # its state on every backend (Keras' own `stateful=True` does not on JAX), and the callback
@@ -546,10 +560,11 @@ print(f"the lesson's: {lesson_network.count_params():,} parameters")
 
 # %% [markdown]
 # > **Then and now.** The lesson's network has two layers of 512 units and reads every stretch of
-# > 40 characters, moved on by one: each character is read 40 times an epoch. That took 640 seconds
-# > on its graphics card, and would take about five hours on two processor cores. Ours has one layer
-# > and reads each character once, in streams. `original = True` at the top brings the lesson's back,
-# > but for its dropout inside the recurrence, which no fast kernel supports.
+# > 40 characters, moved on by one: each character is read 40 times an epoch. That took 640
+# > seconds an epoch on its graphics card; we estimate five hours an epoch on two processor cores.
+# > Ours has one layer and reads each character once, in streams. `original = True` at the top
+# > brings the lesson's back, but for its dropout inside the recurrence, which no fast kernel
+# > supports.
 
 
 # %%
@@ -632,8 +647,8 @@ lesson.claim(
 # The lesson's 1.2218 is a *training* loss, of a network ten times as large as ours, on text it
 # reads again and again; a network that knew the book by heart would have a loss of 0. Ours comes
 # close to it, and that says as little. What counts is text it has not seen. In our full run the
-# LSTM is well ahead of 5-grams there, and ahead of the best n-grams by a hair: a book is little to
-# learn a language from, for either.
+# LSTM is well ahead of 5-grams there, and ahead of the best n-grams by a hair (0.01 bits, one
+# seed: no more than a tie): a book is little to learn a language from, for either.
 #
 # ### Does the carrying work?
 #
@@ -689,10 +704,10 @@ for name, ((x, y), forget) in ways.items():
     print(f"{bits(np.log(np.concatenate(found))):.3f} bits a character, {name}")
 
 # %% [markdown]
-# In our full run the wrong state is worse than none: carrying it the original's way costs more than
-# forgetting everything every eight characters. This network was trained with a state that fits, so
-# here we see what a wrong one does to a reader that trusts it; the original's network, trained in
-# the wrong layout, will have learned to distrust it.
+# In our full run the wrong state is worse than none: carrying it the original's way costs more
+# than forgetting everything every eight characters. This network was trained with a state that
+# fits, so here we see what a wrong one does to a reader that trusts it; the original's network,
+# trained in the wrong layout, may have learned to distrust it; we did not train one.
 #
 # ### The gates over a sentence
 #
@@ -707,10 +722,12 @@ for panel, values, what in (
     (axes[0], forget, "forget gate"),
     (axes[1], cell, "cell, squashed by tanh"),
 ):
-    low = 0 if what == "forget gate" else -1
-    picture = panel.imshow(values[:, restless].T, aspect="auto", vmin=low, vmax=1)
+    low, tones = (0, "cividis") if what == "forget gate" else (-1, "RdBu_r")
+    picture = panel.imshow(values[:, restless].T, aspect="auto", vmin=low, vmax=1, cmap=tones)
     panel.set_xticks(
-        range(60), [c.replace("\n", "¶") for c in text.decode(ids)], family="monospace"
+        range(60),
+        [c.replace("\n", "¶").replace(" ", "␣") for c in text.decode(ids)],
+        family="monospace",
     )
     panel.set(yticks=range(12), yticklabels=restless, title=what)
     panel.set(xlabel="what is read", ylabel="unit")
@@ -720,15 +737,16 @@ said = f"forget gates from {forget.min():.2f} to {forget.max():.2f}"
 show(fig, alt=f"Gates and cells of 12 units over 60 characters of the text: {said}.")
 
 # %% [markdown]
-# In our full run most of these are wiped at the spaces: dark columns, and the cell starts on a new
-# word. A few stay bright across a space, and carry something over.
+# In our full run most of these are wiped at the spaces: dark columns, and the cell starts on a
+# new word. Unit 23 does the reverse and is kept at most spaces. Many are wiped inside words too:
+# these twelve were picked for being restless. Below is what the cells hold.
 #
 # ### Let it write
 #
 # To write is to read one's own words: draw a character from the probabilities, feed it back, and
-# so on. Two knobs. The **temperature** sharpens (below 1) or flattens (above 1) the probabilities.
-# **Nucleus** sampling cuts off the tail: only the likeliest characters that together hold, say,
-# 90 % may be drawn. How much of what is written are words of the book?
+# so on. Two knobs. The **temperature** sharpens (below 1) or flattens (above 1) the
+# probabilities. **Nucleus** sampling cuts off the tail: only the likeliest characters that
+# together hold, say, 90 % may be drawn. What share of the words it writes occur in the book?
 
 # %%
 import re
@@ -760,9 +778,9 @@ for knobs in ({"temperature": 0.5}, {}, {"temperature": 1.5}, {"nucleus": 0.9}):
     print(f"   {prompt}|{sample}\n")
 
 # %% [markdown]
-# In our full run low temperature keeps to the book's words and goes round in circles; high
-# temperature invents words. The nucleus lies between: it cuts off what is unlikely anyway, and lets
-# the likely be.
+# In our full run low temperature keeps to the book's words and repeats itself; high temperature
+# invents words, and even unchanged probabilities invent some. The nucleus lies between: it cuts
+# off what is unlikely anyway, and lets the likely be.
 #
 # Your turn: change the prompt, the knobs, the seed, and run the cell again.
 
@@ -773,10 +791,10 @@ print(f"{prompt}|{write(prompt, seed=seed, **knobs)}")
 # %% [markdown]
 # ## 4. The next word
 #
-# The lesson's last minutes turn to words. The text is the same, but now there are thousands of
-# things that may come next, and the training part has only a hundred thousand words. The measure is
-# **perplexity**: among how many equally likely words it is like guessing. Counting or network: who
-# will win?
+# Now the same with words. The text is the same, but now there are thousands of things that may
+# come next, and the training part has only a hundred thousand words. The measure is
+# **perplexity**: as uncertain as a choice among that many equally likely words. Counting or
+# network: who will win?
 
 # %%
 words = text.words(vocabulary_size=vocabulary_size)
@@ -879,9 +897,8 @@ for name, network_ in (("with a mask", masked), ("without", unmasked)):
 # > that is what comes out.
 #
 # Now film reviews, as in notebook 11: is this one positive? The lesson's network keeps 500 words
-# and took 100 seconds an epoch on its graphics card; two processor cores take two minutes or
-# more.
-# Reviewers give their verdict at the end, so we keep the last words only.
+# and took 100 seconds an epoch on its graphics card. Two processor cores take as long, or twice
+# that, for 150. Reviewers often give their verdict at the end, so we keep the last 150 words.
 
 # %%
 reviews = load_imdb(length=review_length, rows=review_rows, padding="post")
@@ -987,10 +1004,10 @@ lesson.claim(
 )
 
 # %% [markdown]
-# The LSTM reads in order, and yet in our full run the bag of words, which knows no order, is ahead
-# on the very same words, as in notebook 11. One seed is little, and the cut costs: the bag loses
-# more than a point by it. The lesson's figure has 500 words, and the best of five epochs chosen on
-# the test set; the bag on 500 words is still ahead of it.
+# The LSTM reads in order, and yet in our full run the bag of words, which knows no order, is
+# ahead on the very same words, as in notebook 11. One seed is little, and the cut costs: the bag
+# loses more than a point by it. The lesson's .8776 is for 500 words, and the best of five epochs
+# chosen on the test set; the bag on 500 words is still ahead of it.
 #
 # A recurrent network has an opinion after every word. Let us watch it form.
 
@@ -1017,14 +1034,15 @@ show(
 
 # %% [markdown]
 # In our full run opinions move it, and neutral words hardly do. But "not dull at all" was not
-# understood: the second "dull" counts against the film as the first did, just as it would in a bag
-# of words, and one "great" does not make up for both.
+# understood: the second "dull" counts against the film as the first did, whatever stands around
+# it, and one "great" does not make up for both. (Our bag of words would at least not have counted
+# "dull" twice: it asks only whether a word occurs.)
 #
 # ## Make it your own
 #
 # **Your own text.** Put it into a folder as `nietzsche.txt` (the file's name is all that is kept)
-# and give that folder to `load_text`; everything in section 3 and 4 then runs on it. Half a million
-# characters is little; a network that beats counting by much wants millions.
+# and give that folder to `load_text`; everything in section 3 and 4 then runs on it. Half a
+# million characters is little.
 
 # %%
 import tempfile
@@ -1050,9 +1068,10 @@ print(mine, f"{bits(counted.log_probabilities(mine.test)):.2f} bits a character"
 #
 # <details><summary>Answer</summary>
 #
-# In our full run it carries over texts twice as long as any it was trained on, almost without loss.
-# At four times the length it fails often, at eight nearly every second time: keeping a name over
-# so many letters is something it never had to learn.
+# In our full run it carries over texts twice as long as any it was trained on, almost without
+# loss. At four times the length it fails often, at eight nearly every second time: two things are
+# new to it: long runs of letters without a tag, and opening tags much further back. Which one
+# hurts? `stretched.distance` lets you find out.
 #
 # </details>
 
@@ -1118,11 +1137,12 @@ for temperature in (0.5, 0.8, 1.0, 1.3):
 # %% [markdown]
 # ## What you learned
 #
-# * Closing tags need a memory, and a memory can be measured: a window fails at its edge, provably,
-#   whatever is behind it; a state carries on.
+# * Closing tags need a memory, and a memory can be measured: a window fails at its edge,
+#   provably, whatever is behind it; a state carries on, in documents like those it was trained
+#   on.
 # * An LSTM is a cell that is edited, not overwritten, by three gates; ten lines of NumPy.
 # * To carry a state from batch to batch the text must lie in parallel streams. Laid out otherwise,
-#   nothing fails and much is lost.
+#   nothing fails, and the state carried on is worse than none to a network that trusts it.
 # * Judge a language model on held-out text, in bits or perplexity, beside counting; and what it
 #   writes by a number where there is one.
 # * Pad on the right, mask, and rows of any length share a batch.
