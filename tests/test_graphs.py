@@ -45,3 +45,10 @@ def test_refusals(axes):
         draw_graph(axes, {"x": ("square", 0, 0)}, [])
     with pytest.raises(ValueError, match="Arrow 'x' to 'z': the shapes are x, h, y"):
         draw_graph(axes, SHAPES, [("x", "z")])
+    with pytest.raises(ValueError, match="shapes is empty"):
+        draw_graph(axes, {}, [])
+    near = {"x": ("input", 0, 0), "h": ("hidden", 0.75, 0)}
+    with pytest.raises(ValueError, match=r"they lie less than 0\.84 apart"):
+        draw_graph(axes, near, [("x", "h")])
+    with pytest.raises(ValueError, match="6 names of layers; there are colours for 5"):
+        draw_graph(axes, SHAPES, [("x", "h", str(n)) for n in range(6)])

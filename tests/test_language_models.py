@@ -102,6 +102,8 @@ def test_units():
 @pytest.mark.parametrize(
     ("call", "what"),
     [
+        (lambda: bits([]), "nothing was scored"),
+        (lambda: perplexity([]), "nothing was scored"),
         (lambda: NGramModel(0, 5), "order=0"),
         (lambda: NGramModel(2, True), "vocabulary_size=True"),
         (lambda: NGramModel(3, 5).fit([1, 2]), "Received 2 tokens; order 3"),

@@ -198,6 +198,12 @@ def test_bad_arguments(arguments, what):
         load_markup(**arguments)
 
 
+@pytest.mark.parametrize("ids", [[-1], [99]])
+def test_no_such_ids(markup, ids):
+    with pytest.raises(ValueError, match="they run from 0 to"):
+        markup.decode(ids)
+
+
 def test_no_text_and_no_siblings_make_nested_dolls():
     document = load_markup(1, depth=3, text=(0, 0), siblings=0).documents[0]
     assert re.fullmatch(r"(<\w+>){3}(</\w+>){3}", document)

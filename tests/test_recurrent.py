@@ -124,6 +124,39 @@ def test_reset():
     assert np.abs(second - first).max() > 1e-4
 
 
+def test_rows_that_do_not_fill_a_batch_are_refused():
+    model = a_model(batch_shape=(4, 5), carry=True)
+    x = streams(a_text(), 4, 5)[0]
+    with pytest.raises(Exception, match=r"(?s)rows|shape|state"):  # while traced, by the backend
+        model.predict(x[:5], batch_size=4, verbose=0)  # one row was spread over four
+    layer = CarryState(layers.GRU(3, return_sequences=True))
+    layer.build((4, 5, 2))
+    with pytest.raises(ValueError, match="Received 1 rows; this layer carries the state of 4"):
+        layer(np.zeros((1, 5, 2), "float32"))
+
+
+def test_reset_reaches_models_within_and_spares_what_has_no_state():
+    inner = keras.Sequential(
+        [
+            keras.Input(batch_shape=(1, 5, 3)),
+            CarryState(layers.LSTM(2, return_sequences=True)),
+            layers.Bidirectional(layers.LSTM(2, return_sequences=True)),
+        ]
+    )
+    outer = keras.Sequential([keras.Input(batch_shape=(1, 5, 3)), inner])
+    x = np.random.default_rng(0).normal(size=(1, 5, 3)).astype("float32")
+    first, second = outer.predict_on_batch(x), outer.predict_on_batch(x)
+    reset_states(outer)
+    np.testing.assert_allclose(outer.predict_on_batch(x), first, atol=1e-7)
+    assert np.abs(second - first).max() > 1e-4
+
+
+def test_generating_twice_draws_the_same():
+    read = step_by_step(a_model())
+    first, second = (generate(read, [1, 2, 3], 20, seed=4).tolist() for _ in range(2))
+    assert first == second
+
+
 def test_a_carried_layer_is_copied_and_saved(tmp_path):
     model, ids = a_model(batch_shape=(4, 10), carry=True), a_text()
     expected = log_probabilities(model, ids, batch_size=2, length=15)
@@ -181,6 +214,21 @@ def test_narrowed_is_a_distribution_in_the_old_order(weights, temperature, nucle
     assert ((p > 0) | (q == 0)).all()
 
 
+@hypothesis.given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(1, 99))
+def test_the_nucleus_is_as_small_as_can_be(weights, percent):
+    total = sum(weights)  # in whole numbers nothing is rounded
+    likeliest, held, expected = sorted(weights, reverse=True), 0, 0
+    while 100 * held < percent * total:
+        held += likeliest[expected]
+        expected += 1
+    kept = narrowed(np.array(weights) / total, nucleus=percent / 100) > 0
+    assert kept.sum() == expected
+
+
+def test_without_a_nucleus_nothing_is_cut_off():
+    assert (narrowed([1 - 2e-17, 1e-17, 1e-17]) > 0).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
@@ -220,6 +268,22 @@ def test_draws_follow_the_distribution_and_stop():
 # ---- refusals ----
 
 
+def no_softmax():
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            layers.Embedding(7, 5),
+            layers.LSTM(4, return_sequences=True),
+            layers.Dense(7, bias_initializer="ones"),
+        ]
+    )
+
+
+def both_ways():
+    lstm = layers.LSTM(2, return_sequences=True)
+    return keras.Sequential([keras.Input((None, 3)), layers.Bidirectional(lstm), lstm])
+
+
 @pytest.mark.parametrize(
     ("call", "what"),
     [
@@ -234,6 +298,19 @@ def test_draws_follow_the_distribution_and_stop():
         (lambda: stateful_copy(keras.Sequential([keras.Input((2,))]), 1), "no recurrent layer"),
         (lambda: log_probabilities(a_model(), a_text(), context=[1]), "needs batch_size=1"),
         (lambda: generate(lambda ids: [1.0], [], 1), "one row of 1 or more"),
+        (lambda: windows([1, -1, 2], 1), "ids from -1 to 2"),
+        (lambda: windows([1, 2**32, 2], 1), "they run from 0"),
+        (lambda: log_probabilities(a_model(), [7] * 30, length=1), "7 places, for ids from 0 to 6"),
+        (lambda: step_by_step(a_model())([-1]), "ids from -1 to -1"),
+        (
+            lambda: log_probabilities(
+                a_model(), a_text(30), batch_size=1, length=100, context=a_text(150)
+            ),
+            "of 30 tokens after 150 of context none would be scored",
+        ),
+        (lambda: log_probabilities(no_softmax(), a_text(), length=5), "with a softmax"),
+        (lambda: CarryState(layers.GRU(3, return_sequences=True, go_backwards=True)), "backwards"),
+        (lambda: stateful_copy(both_ways(), 1), "is a Bidirectional: its state cannot be carried"),
     ],
 )
 def test_bad_arguments(call, what):

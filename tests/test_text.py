@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from functools import cache
 
 import numpy as np
@@ -77,6 +78,7 @@ def test_a_text_of_ones_own_is_real_of_another_edition(tmp_path):
     ("content", "arguments", "what"),
     [
         (b"good until \xe4 here", {}, r"nietzsche.txt, byte 12: b'\\xe4' is not UTF-8"),
+        (b"\xef\xbb\xbfgood until \xe4 here", {}, r"nietzsche.txt, byte 15: b'\\xe4'"),
         (b"ab", {}, "2 characters cannot be cut into three parts"),
         (b"", {}, "0 characters"),
         (b"enough text", {"validation": 0}, "validation=0"),
@@ -95,7 +97,26 @@ def test_no_file(tmp_path):
         load_text(tmp_path)
 
 
-@pytest.mark.parametrize("ids", [[[1, 2]], [-1], [10_000]])
+def test_accents_and_line_ends_come_one_way(tmp_path):
+    composed = load_text(lay(tmp_path, "späte Café,\n\nneu und mehr".encode()))
+    (tmp_path / "other").mkdir()
+    apart = unicodedata.normalize("NFD", "späte Café,\r\rneu und mehr").encode()
+    assert load_text(lay(tmp_path / "other", apart)).text == composed.text
+
+
+def test_too_few_words(tmp_path):
+    with pytest.raises(ValueError, match="A text of 1 words cannot be cut into three parts"):
+        load_text(lay(tmp_path, b"supercalifragilistic")).words()
+
+
+def test_the_hint_about_capitals_is_true(tmp_path):
+    with pytest.raises(ValueError, match=r"'S', does not occur in this text\.$"):
+        load_text(lay(tmp_path, b"Thus it was to all")).encode("S")
+    with pytest.raises(ValueError, match="it has no capitals"):
+        load_text(lay(tmp_path, b"Thus it was to all"), lower=True).encode("T")
+
+
+@pytest.mark.parametrize("ids", [[[1, 2]], [-1], [10_000], [1.5], ["1"]])
 def test_no_such_ids(folder, ids):
     with pytest.raises(ValueError, match="one row of ids from 0 to"):
         load_text(folder).decode(ids)

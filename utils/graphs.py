@@ -34,8 +34,11 @@ def draw_graph(axes, shapes, arrows, *, title=None):
     Raises
     ------
     ValueError
-        If a kind is unknown, or an arrow starts or ends at no shape.
+        If there is no shape, a kind is unknown, an arrow starts or ends at no shape
+        or joins two that lie too close together, or there are more names of layers than colours.
     """
+    if not shapes:
+        raise ValueError("shapes is empty: there is nothing to draw.")
     places = {name: np.array(shape[1:3], float) for name, shape in shapes.items()}
     for name, shape in shapes.items():
         if shape[0] not in _FILL:
@@ -43,9 +46,15 @@ def draw_graph(axes, shapes, arrows, *, title=None):
     for start, end, *_ in arrows:
         if start not in places or end not in places:
             raise ValueError(f"Arrow {start!r} to {end!r}: the shapes are {', '.join(places)}.")
+        if start != end and np.hypot(*(places[end] - places[start])) < 2 * _RADIUS + 0.12:
+            raise ValueError(
+                f"Arrow {start!r} to {end!r}: they lie less than {2 * _RADIUS + 0.12} apart."
+            )
     words = dict.fromkeys(arrow[2] for arrow in arrows if len(arrow) > 2)
     inks = [COLOURS[name] for name in ("blue", "orange", "green", "pink", "black")]
-    ink = {word: inks[i % len(inks)] for i, word in enumerate(words)}
+    if len(words) > len(inks):
+        raise ValueError(f"{len(words)} names of layers; there are colours for {len(inks)}.")
+    ink = dict(zip(words, inks, strict=False))
     for start, end, *word in arrows:
         colour = ink[word[0]] if word else COLOURS["grey"]
         if start == end:

@@ -19,14 +19,21 @@ def bits(log_probabilities):
     Parameters
     ----------
     log_probabilities : array
-        Natural logarithms of the probabilities that a model gave to what came.
+        Natural logarithms of the probabilities that a model gave to what came, from one.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
     """
+    if not np.size(log_probabilities):
+        raise ValueError("Received no log probabilities: nothing was scored.")
     return float(-np.mean(log_probabilities) / np.log(2))
 
 
 def perplexity(log_probabilities):
     """Return exp(mean surprise): among how many equally likely tokens it is like guessing."""
-    return float(np.exp(-np.mean(log_probabilities)))
+    return 2 ** bits(log_probabilities)
 
 
 class NGramModel:

@@ -145,7 +145,19 @@ class Markup:
         return np.array([index[character] for character in document], np.int32)
 
     def decode(self, ids):
-        """Turn ids into a document: up to its end, if it has one."""
+        """Turn ids into a document: up to its end, if it has one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such id.
+        """
+        ids = np.asarray(ids)
+        if ids.size and not (ids.min() >= 0 and ids.max() < len(self.vocabulary)):
+            raise ValueError(
+                f"Received ids from {ids.min()} to {ids.max()}; they run from 0 to "
+                f"{len(self.vocabulary) - 1}."
+            )
         return "".join(self.vocabulary[id] for id in np.asarray(ids)).partition(END)[0]
 
 
@@ -153,7 +165,7 @@ def load_markup(documents=1000, *, depth=4, names=NAMES, text=(1, 8), siblings=0
     """Generate documents nested exactly `depth` deep, or as deep as a list of depths says.
 
     Each element holds a text, and below the chosen depth an element that goes one deeper, followed
-    by text again; with probability `siblings` further elements, less deep, stand beside it.
+    by text again; with probability `siblings` further elements, no deeper than it, stand beside it.
 
     Parameters
     ----------

@@ -108,7 +108,13 @@ class CarryState(keras.layers.Layer):
     Raises
     ------
     ValueError
-        If the layer is something else, or the batch size is not fixed (`Input(batch_shape=...)`).
+        If the layer is something else, reads backwards or stacks cells, if the batch size is not
+        fixed (`Input(batch_shape=...)`), or a batch has other rows than that.
+
+    Notes
+    -----
+    The layer is made anew, without weights it may have had (:func:`stateful_copy` brings them). A
+    saved model keeps the state it was saved with: :func:`reset_states` after loading.
     """
 
     def __init__(self, layer, **kwargs):
@@ -117,6 +123,8 @@ class CarryState(keras.layers.Layer):
             layer = keras.layers.deserialize(layer)
         if not isinstance(layer, keras.layers.RNN) or not layer.return_sequences:
             raise ValueError(f"layer={layer!r} is no recurrent layer with return_sequences=True.")
+        if layer.go_backwards or isinstance(layer.cell, keras.layers.StackedRNNCells):
+            raise ValueError(f"layer={layer!r} reads backwards or stacks cells: no state to carry.")
         own = {"return_state": True, "stateful": False}
         self.layer = type(layer).from_config(layer.get_config() | own)
 
@@ -133,8 +141,18 @@ class CarryState(keras.layers.Layer):
 
     def call(self, sequences, mask=None, training=None):
         """Read (rows, steps, features), going on from the state; keep the new one."""
-        outputs, *states = self.layer(
-            sequences, initial_state=list(self.states), mask=mask, training=training
+        rows, kept = sequences.shape[0], self.states[0].shape[0]
+        if rows not in (None, kept):
+            raise ValueError(
+                f"Received {rows} rows; this layer carries the state of {kept}, one for each row "
+                "of a batch. Leave out what does not fill the last batch."
+            )
+        rows = keras.ops.shape(sequences)[0]  # unknown until then where batches are traced
+        outputs, *states = self.layer(  # a state cut to the rows: one row must not spread over all
+            sequences,
+            initial_state=[state[:rows] for state in self.states],
+            mask=mask,
+            training=training,
         )
         for kept, state in zip(self.states, states, strict=True):
             kept.assign(state)
@@ -182,9 +200,11 @@ class ResetStates(keras.callbacks.Callback):
 
 
 def reset_states(model):
-    """Empty the state of every layer of a model that has one."""
+    """Empty the state of every layer of a model that has one, in models within it too."""
     for layer in model.layers:
-        if hasattr(layer, "reset_state"):
+        if isinstance(layer, keras.Model):
+            reset_states(layer)
+        elif isinstance(layer, CarryState) or getattr(layer, "stateful", False):
             layer.reset_state()
 
 
@@ -209,8 +229,14 @@ def stateful_copy(model, batch_size, length=None):
     Raises
     ------
     ValueError
-        If no layer of the model is recurrent.
+        If no layer of the model is recurrent, or one is a model of its own or reads both ways.
     """
+    for layer in model.layers:
+        if isinstance(layer, keras.Model | keras.layers.Bidirectional):
+            raise ValueError(
+                f"Layer {layer.name!r} of model {model.name!r} is a {type(layer).__name__}: its "
+                "state cannot be carried forwards. Lay the model out flat, one way."
+            )
     if not any(isinstance(layer, keras.layers.RNN | CarryState) for layer in model.layers):
         raise ValueError(f"Model {model.name!r} has no recurrent layer to carry a state.")
 
@@ -256,7 +282,13 @@ def log_probabilities(model, ids, *, batch_size=16, length=100, context=()):
     -------
     numpy.ndarray
         (m,) natural logarithms in the order of the text, without its first token unless there is
-        a context, and without what is left over at the end.
+        a context, and without what is left over at the end, of each stream less than `length`.
+
+    Raises
+    ------
+    ValueError
+        If nothing of `ids` would be scored, an id is none of the vocabulary, or the output of the
+        model is no distribution over it.
     """
     ids = np.asarray(ids)
     if len(context):
@@ -264,10 +296,21 @@ def log_probabilities(model, ids, *, batch_size=16, length=100, context=()):
             raise ValueError(f"batch_size={batch_size}: a context needs batch_size=1, one stream.")
         ids = np.concatenate([np.asarray(context), ids])
     x, y = streams(ids, batch_size, length)
+    if y.size < max(len(context), 1):
+        raise ValueError(
+            f"length={length}: of {len(ids) - len(context)} tokens after {len(context)} of context "
+            f"none would be scored, for whole pieces of {length} are read. Take a shorter length."
+        )
+    _check_vocabulary(ids, model)
     reader = stateful_copy(model, batch_size, length)
     found = []
     for start in range(0, len(x), batch_size):
         p = reader.predict_on_batch(x[start : start + batch_size])
+        if not np.allclose(p.sum(axis=-1), 1, atol=1e-2) or (p < 0).any():
+            raise ValueError(
+                f"The output of model {model.name!r} is no distribution over the vocabulary: end "
+                "the model with a softmax."
+            )
         p = np.take_along_axis(p, y[start : start + batch_size, :, None], axis=2)
         found.append(np.log(np.maximum(p[..., 0], 1e-30)))
     in_order = np.concatenate(found, axis=1).ravel()
@@ -308,9 +351,11 @@ def narrowed(probabilities, *, temperature=1.0, nucleus=1.0):
     if temperature == 0:
         return np.eye(len(p))[p.argmax()]
     p = np.where(p > 0, np.exp(np.log(np.maximum(p / p.max(), 1e-300)) / temperature), 0.0)
-    order = np.argsort(-p, kind="stable")
-    before = np.cumsum(p[order]) - p[order]  # the share of those that are likelier
-    p[order[before >= nucleus * p.sum()]] = 0.0
+    if nucleus < 1:
+        order = np.argsort(-p, kind="stable")
+        held = np.cumsum(p[order])  # within rounding, so that .42 + .32 + .16 does hold .9
+        enough = np.searchsorted(held, nucleus * held[-1] * (1 - 1e-9))
+        p[order[enough + 1 :]] = 0.0
     return p / p.sum()
 
 
@@ -331,6 +376,7 @@ def step_by_step(model):
     reader = stateful_copy(model, 1, 1)
 
     def read(ids):
+        _check_vocabulary(ids, model)
         for id in _checked_row(ids, 1):  # one shape of call, so that it is compiled once
             p = reader.predict_on_batch(np.array([[id]], np.int32))
         return p[0, -1]
@@ -346,7 +392,8 @@ def generate(read, prompt, count, *, temperature=1.0, nucleus=1.0, seed=0, stop=
     ----------
     read : callable
         Takes the (n,) ids that are new and returns the (vocabulary,) probabilities of the next
-        token, such as :func:`step_by_step` makes.
+        token, such as :func:`step_by_step` makes. What it has read before is forgotten first,
+        where it has a `forget`.
     prompt : array
         (n,) ids to begin with, from 1.
     count : int
@@ -365,6 +412,7 @@ def generate(read, prompt, count, *, temperature=1.0, nucleus=1.0, seed=0, stop=
     """
     rng = np.random.default_rng(seed)
     new, drawn = _checked_row(prompt, 1), []
+    getattr(read, "forget", lambda: None)()
     for _ in range(count):
         p = narrowed(read(new), temperature=temperature, nucleus=nucleus)
         drawn.append(int(rng.choice(len(p), p=p)))
@@ -380,4 +428,15 @@ def _checked_row(ids, least):
         raise ValueError(
             f"Received {ids.dtype} of shape {ids.shape}; one row of {least} or more ids is needed."
         )
+    if ids.size and not (ids.min() >= 0 and ids.max() < 2**31):
+        raise ValueError(f"Received ids from {ids.min()} to {ids.max()}; they run from 0.")
     return ids.astype(np.int32)
+
+
+def _check_vocabulary(ids, model):
+    ids, size = np.asarray(ids), model.output_shape[-1]
+    if ids.size and not (ids.min() >= 0 and ids.max() < size):
+        raise ValueError(
+            f"Received ids from {ids.min()} to {ids.max()}; the output of model {model.name!r} has "
+            f"{size} places, for ids from 0 to {size - 1}."
+        )

@@ -6,6 +6,7 @@ capitals. Decoded, there are 600,893: 84 different, 57 without capitals.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -99,7 +100,8 @@ class Text:
             return np.array([self.index.get(word, 0) for word in split_words(text)], np.int32)
         for place, character in enumerate(text):
             if character not in self.index:
-                hint = "; it has no capitals" if character.lower() in self.index else ""
+                small = self.text == self.text.lower() and character.lower() in self.index
+                hint = "; it has no capitals" if small else ""
                 raise ValueError(
                     f"Character {place}, {character!r}, does not occur in this text{hint}."
                 )
@@ -113,13 +115,20 @@ class Text:
         ValueError
             If there is no such id.
         """
-        ids = np.asarray(ids, np.int64)
-        if ids.ndim != 1 or (
-            ids.size and not (ids.min() >= 0 and ids.max() < len(self.vocabulary))
+        ids = np.asarray(ids)
+        ids = ids if ids.size else ids.astype(int)
+        if (
+            ids.ndim != 1
+            or ids.dtype.kind not in "iu"
+            or (ids.size and not (ids.min() >= 0 and ids.max() < len(self.vocabulary)))
         ):
             raise ValueError(
-                f"Received ids of shape {ids.shape}"
-                + (f" from {ids.min()} to {ids.max()}" if ids.size else "")
+                f"Received {ids.dtype} ids of shape {ids.shape}"
+                + (
+                    f" from {ids.min()} to {ids.max()}"
+                    if ids.size and ids.dtype.kind in "iu"
+                    else ""
+                )
                 + f"; one row of ids from 0 to {len(self.vocabulary) - 1} is accepted."
             )
         pieces = [self.vocabulary[id] for id in ids]
@@ -144,7 +153,7 @@ class Text:
         Raises
         ------
         ValueError
-            If this text goes by words already, or the vocabulary is too small.
+            If this text goes by words already, has too few, or the vocabulary is too small.
         """
         if self.unit == "word":
             raise ValueError("This text goes by words already; start from load_text().")
@@ -156,6 +165,8 @@ class Text:
         validation_start, test_start = np.searchsorted(
             start, [self.validation_start, self.test_start]
         ).tolist()
+        if not 0 < validation_start < test_start < len(words):
+            raise ValueError(f"A text of {len(words)} words cannot be cut into three parts.")
         counts = Counter(words[:validation_start])
         ranked = sorted(counts, key=lambda word: (-counts[word], word))[: vocabulary_size - 1]
         index = {word: id for id, word in enumerate(ranked, start=1)}
@@ -229,12 +240,14 @@ def load_text(folder=None, *, lower=False, characters=None, validation=0.1, test
     found = origin.find("nietzsche", folder)
     (file,) = origin.require(found.folder, FILE)
     try:
-        text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        text = file.read_bytes().decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{file}, byte {error.start + 1}: {error.object[error.start : error.start + 1]!r} is "
             "not UTF-8 text. Save the file as UTF-8."
         ) from error
+    # an accent may come as a character of its own, a line's end as one or two: one way for all
+    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
     text = (text.lower() if lower else text)[:characters]
     validation_start = round(len(text) * (1 - validation - test))
     test_start = round(len(text) * (1 - test))
