@@ -107,7 +107,7 @@ def test_units():
         (lambda: NGramModel(0, 5), "order=0"),
         (lambda: NGramModel(2, True), "vocabulary_size=True"),
         (lambda: NGramModel(3, 5).fit([1, 2]), "Received 2 tokens; order 3"),
-        (lambda: NGramModel(2, 5).fit([1, 5]), "ids from 1 to 5; accepted are 0 to 4"),
+        (lambda: NGramModel(2, 5).fit([1, 5]), "from 1 to 5; one row of ids from 0 to 4"),
         (lambda: NGramModel(2, 5).fit([0.5, 1.0]), "float64"),
         (lambda: NGramModel(2, 5).probabilities(), "call fit first"),
         (lambda: NGramModel(2, 5).fit([1, 2]).log_probabilities([[1]]), "one row of ids"),

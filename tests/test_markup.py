@@ -200,7 +200,7 @@ def test_bad_arguments(arguments, what):
 
 @pytest.mark.parametrize("ids", [[-1], [99]])
 def test_no_such_ids(markup, ids):
-    with pytest.raises(ValueError, match="they run from 0 to"):
+    with pytest.raises(ValueError, match="one row of ids from 0 to"):
         markup.decode(ids)
 
 

@@ -287,21 +287,21 @@ def both_ways():
 @pytest.mark.parametrize(
     ("call", "what"),
     [
-        (lambda: windows([1, 2], 2), "one row of 3 or more ids"),
+        (lambda: windows([1, 2], 2), "3 of them or more"),
         (lambda: windows(a_text(), 2, stride=0), "stride=0"),
         (lambda: streams(a_text(), 0, 5), "batch_size=0"),
-        (lambda: streams(a_text(11), 4, 3), "one row of 13 or more"),
+        (lambda: streams(a_text(11), 4, 3), "13 of them or more"),
         (lambda: streams(a_text() / 2, 2, 3), "float64"),
         (lambda: CarryState(layers.Dense(3)), "no recurrent layer"),
         (lambda: CarryState(layers.GRU(3)), "return_sequences=True"),
         (lambda: a_model(carry=True), r"batch size must be fixed"),
         (lambda: stateful_copy(keras.Sequential([keras.Input((2,))]), 1), "no recurrent layer"),
         (lambda: log_probabilities(a_model(), a_text(), context=[1]), "needs batch_size=1"),
-        (lambda: generate(lambda ids: [1.0], [], 1), "one row of 1 or more"),
-        (lambda: windows([1, -1, 2], 1), "ids from -1 to 2"),
-        (lambda: windows([1, 2**32, 2], 1), "they run from 0"),
-        (lambda: log_probabilities(a_model(), [7] * 30, length=1), "7 places, for ids from 0 to 6"),
-        (lambda: step_by_step(a_model())([-1]), "ids from -1 to -1"),
+        (lambda: generate(lambda ids: [1.0], [], 1), "1 of them or more"),
+        (lambda: windows([1, -1, 2], 1), "from -1 to 2"),
+        (lambda: windows([1, 2**32, 2], 1), "from 1 to 4294967296"),
+        (lambda: log_probabilities(a_model(), [7] * 30, length=1), "ids from 0 to 6"),
+        (lambda: step_by_step(a_model())([-1]), "from -1 to -1"),
         (
             lambda: log_probabilities(
                 a_model(), a_text(30), batch_size=1, length=100, context=a_text(150)

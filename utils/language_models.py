@@ -10,6 +10,8 @@ to compile, for words and huge texts. Over arrays of ids it is one sort an order
 
 import numpy as np
 
+from utils._ids import checked_ids
+
 __all__ = ["NGramModel", "bits", "perplexity"]
 
 
@@ -79,7 +81,7 @@ class NGramModel:
         ValueError
             If an id is out of range or the text is too short.
         """
-        ids = self._checked(ids)
+        ids = checked_ids(ids, self.vocabulary_size)
         if len(ids) < self.order:
             raise ValueError(f"Received {len(ids)} tokens; order {self.order} needs more.")
         self._tables, self.discounts_, self.n_grams_ = [], [], []
@@ -133,7 +135,7 @@ class NGramModel:
         numpy.ndarray
             (n,) float64, natural logarithms; `bits` and `perplexity` summarise them.
         """
-        context, ids = self._checked(context), self._checked(ids)
+        context, ids = (checked_ids(row, self.vocabulary_size) for row in (context, ids))
         context = context[len(context) - min(len(context), self.order - 1) :]
         whole = np.concatenate([context, ids])
         probability = np.full(len(whole), 1 / self.vocabulary_size)
@@ -161,7 +163,7 @@ class NGramModel:
         numpy.ndarray
             (vocabulary_size,), with sum 1.
         """
-        context = self._checked(context)
+        context = checked_ids(context, self.vocabulary_size)
         every = np.arange(self.vocabulary_size)
         probability = np.full(self.vocabulary_size, 1 / self.vocabulary_size)
         for k, (known, share, backoff) in enumerate(self._learned(), start=1):
@@ -182,19 +184,6 @@ class NGramModel:
         if not hasattr(self, "_tables"):
             raise ValueError("Nothing was counted yet: call fit first.")
         return self._tables
-
-    def _checked(self, ids):
-        ids = np.asarray(ids if len(ids) else np.zeros(0, np.int64))
-        if ids.ndim != 1 or ids.dtype.kind not in "iu":
-            raise ValueError(
-                f"Received {ids.dtype} of shape {ids.shape}; one row of ids is needed."
-            )
-        if ids.size and not (ids.min() >= 0 and ids.max() < self.vocabulary_size):
-            raise ValueError(
-                f"Received ids from {ids.min()} to {ids.max()}; accepted are 0 to "
-                f"{self.vocabulary_size - 1}."
-            )
-        return ids.astype(np.int64)
 
 
 def _find(known, keys, asked=True):

@@ -15,6 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
+from utils._ids import checked_ids
+
 __all__ = ["NAMES", "Markup", "Verdict", "allowed_next", "load_markup", "well_formed"]
 
 NAMES = ("b", "em", "li", "p", "q", "ul")
@@ -152,13 +154,9 @@ class Markup:
         ValueError
             If there is no such id.
         """
-        ids = np.asarray(ids)
-        if ids.size and not (ids.min() >= 0 and ids.max() < len(self.vocabulary)):
-            raise ValueError(
-                f"Received ids from {ids.min()} to {ids.max()}; they run from 0 to "
-                f"{len(self.vocabulary) - 1}."
-            )
-        return "".join(self.vocabulary[id] for id in np.asarray(ids)).partition(END)[0]
+        return "".join(
+            self.vocabulary[id] for id in checked_ids(ids, len(self.vocabulary))
+        ).partition(END)[0]
 
 
 def load_markup(documents=1000, *, depth=4, names=NAMES, text=(1, 8), siblings=0.3, seed=0):

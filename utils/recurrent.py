@@ -7,6 +7,8 @@ batch has to go on where row j of the batch before it ended. :func:`streams` lay
 import keras
 import numpy as np
 
+from utils._ids import checked_ids
+
 __all__ = [
     "CarryState",
     "ResetStates",
@@ -47,7 +49,7 @@ def windows(ids, length, *, stride=1, every_step=False):
     ValueError
         If the text is shorter than one row and its target.
     """
-    ids = _checked_row(ids, length + 1)
+    ids = checked_ids(ids, least=length + 1).astype(np.int32)
     if stride < 1 or length < 1:
         raise ValueError(f"length={length!r}, stride={stride!r}: numbers from 1 are needed.")
     rows = np.lib.stride_tricks.sliding_window_view(ids, length + 1)[::stride]
@@ -83,7 +85,7 @@ def streams(ids, batch_size, length):
     """
     if batch_size < 1 or length < 1:
         raise ValueError(f"batch_size={batch_size!r}, length={length!r}: from 1 are needed.")
-    ids = _checked_row(ids, batch_size * length + 1)
+    ids = checked_ids(ids, least=batch_size * length + 1).astype(np.int32)
     pieces = (len(ids) - 1) // (batch_size * length)
     used = batch_size * pieces * length
 
@@ -301,7 +303,7 @@ def log_probabilities(model, ids, *, batch_size=16, length=100, context=()):
             f"length={length}: of {len(ids) - len(context)} tokens after {len(context)} of context "
             f"none would be scored, for whole pieces of {length} are read. Take a shorter length."
         )
-    _check_vocabulary(ids, model)
+    checked_ids(ids, model.output_shape[-1])
     reader = stateful_copy(model, batch_size, length)
     found = []
     for start in range(0, len(x), batch_size):
@@ -376,8 +378,9 @@ def step_by_step(model):
     reader = stateful_copy(model, 1, 1)
 
     def read(ids):
-        _check_vocabulary(ids, model)
-        for id in _checked_row(ids, 1):  # one shape of call, so that it is compiled once
+        for id in checked_ids(
+            ids, model.output_shape[-1], least=1
+        ):  # one shape of call, so that it is compiled once
             p = reader.predict_on_batch(np.array([[id]], np.int32))
         return p[0, -1]
 
@@ -411,7 +414,7 @@ def generate(read, prompt, count, *, temperature=1.0, nucleus=1.0, seed=0, stop=
         (count,) int32 ids, or fewer, the prompt not among them.
     """
     rng = np.random.default_rng(seed)
-    new, drawn = _checked_row(prompt, 1), []
+    new, drawn = checked_ids(prompt, least=1), []
     getattr(read, "forget", lambda: None)()
     for _ in range(count):
         p = narrowed(read(new), temperature=temperature, nucleus=nucleus)
@@ -420,23 +423,3 @@ def generate(read, prompt, count, *, temperature=1.0, nucleus=1.0, seed=0, stop=
             break
         new = np.array(drawn[-1:], np.int32)
     return np.array(drawn, np.int32)
-
-
-def _checked_row(ids, least):
-    ids = np.asarray(ids)
-    if ids.ndim != 1 or ids.dtype.kind not in "iu" or len(ids) < least:
-        raise ValueError(
-            f"Received {ids.dtype} of shape {ids.shape}; one row of {least} or more ids is needed."
-        )
-    if ids.size and not (ids.min() >= 0 and ids.max() < 2**31):
-        raise ValueError(f"Received ids from {ids.min()} to {ids.max()}; they run from 0.")
-    return ids.astype(np.int32)
-
-
-def _check_vocabulary(ids, model):
-    ids, size = np.asarray(ids), model.output_shape[-1]
-    if ids.size and not (ids.min() >= 0 and ids.max() < size):
-        raise ValueError(
-            f"Received ids from {ids.min()} to {ids.max()}; the output of model {model.name!r} has "
-            f"{size} places, for ids from 0 to {size - 1}."
-        )

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils._ids import checked_ids
 from utils.datasets import origin
 from utils.datasets.npz import read_npz
 
@@ -137,15 +138,8 @@ class Reviews:
         ValueError
             If there is no such id.
         """
-        ids = np.asarray(ids)
         words = self._ranked if raw else self.words
-        if ids.ndim != 1 or (ids.size and not (ids.min() >= 0 and ids.max() < len(words))):
-            raise ValueError(
-                f"Received ids of shape {ids.shape}"
-                + (f" from {ids.min()} to {ids.max()}" if ids.size else "")
-                + f"; one review with ids from 0 to {len(words) - 1} is accepted. "
-                f"Uncut raw ranks need raw=True."
-            )
+        ids = checked_ids(ids, len(words), hint=" Uncut raw ranks need raw=True.")
         return " ".join(words[i] for i in ids if i)
 
     def encode(self, text):

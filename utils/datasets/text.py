@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils._ids import checked_ids
 from utils.datasets import origin
 
 __all__ = ["Text", "load_text"]
@@ -115,23 +116,7 @@ class Text:
         ValueError
             If there is no such id.
         """
-        ids = np.asarray(ids)
-        ids = ids if ids.size else ids.astype(int)
-        if (
-            ids.ndim != 1
-            or ids.dtype.kind not in "iu"
-            or (ids.size and not (ids.min() >= 0 and ids.max() < len(self.vocabulary)))
-        ):
-            raise ValueError(
-                f"Received {ids.dtype} ids of shape {ids.shape}"
-                + (
-                    f" from {ids.min()} to {ids.max()}"
-                    if ids.size and ids.dtype.kind in "iu"
-                    else ""
-                )
-                + f"; one row of ids from 0 to {len(self.vocabulary) - 1} is accepted."
-            )
-        pieces = [self.vocabulary[id] for id in ids]
+        pieces = [self.vocabulary[id] for id in checked_ids(ids, len(self.vocabulary))]
         return "".join(pieces) if self.unit == "character" else join_words(pieces)
 
     def words(self, vocabulary_size=5000):
