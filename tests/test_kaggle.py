@@ -700,7 +700,7 @@ def test_clip_is_the_lessons_and_its_rows_validate(p, share, tmp_path_factory):
     sums = clipped.sum(axis=1)
     assert sums.min() > 1 - 1e-9 and sums.max() < 1 + (k - 2) * floor + 1e-9
     folder = tmp_path_factory.mktemp("clip")
-    columns = ["id", *map(str, range(k))] if k > 1 else ["id", "label"]
+    columns = ["id", *map(str, range(k))]
     write_submission(folder / "s.csv", range(len(p)), p, columns=columns, clip=largest)
 
 

@@ -1,11 +1,12 @@
 """A `keras.utils.PyDataset` that knows which epoch it is in, on every backend."""
 
-import operator
 import sys
 
 import keras
 
-__all__ = ["EpochDataset", "whole_number"]
+from utils._whole_numbers import whole_number
+
+__all__ = ["EpochDataset"]
 
 
 class EpochDataset(keras.utils.PyDataset):
@@ -63,17 +64,6 @@ class EpochDataset(keras.utils.PyDataset):
         """Go on to the next epoch, if it is one of training that ended."""
         if _of_training():
             self.epoch += 1
-
-
-def whole_number(name, number, least):
-    """Return a number as an int, or raise a ValueError that names it."""
-    try:
-        whole = operator.index(number)
-    except TypeError:
-        whole = least - 1
-    if whole < least:
-        raise ValueError(f"{name}={number!r} is not a whole number of at least {least}.")
-    return whole
 
 
 def _of_training():

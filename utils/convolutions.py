@@ -4,9 +4,10 @@ Notebook 01 builds both cell by cell; here they are for any size, in double prec
 """
 
 import math
-import operator
 
 import numpy as np
+
+from utils._whole_numbers import whole_number
 
 __all__ = ["convolve", "max_pool"]
 
@@ -79,7 +80,7 @@ def max_pool(image, size=2, *, stride=None, padding="valid"):
         If the image has no three axes, or no window fits, or `size` or `stride` is no whole
         number above 0.
     """
-    size = _whole("size", size)
+    size = whole_number("size", size, least=1)
     stride = size if stride is None else stride
     return _windows(image, (size, size), stride, padding, -np.inf).max(axis=(3, 4))
 
@@ -89,7 +90,7 @@ def _windows(image, size, stride, padding, edge):
     image = np.asarray(image, float)
     if image.ndim != 3:
         raise ValueError(f"image has shape {image.shape}; (height, width, channels) is needed.")
-    stride, shape = _whole("stride", stride), image.shape[:2]
+    stride, shape = whole_number("stride", stride, least=1), image.shape[:2]
     if padding == "same":
         borders = [_border(n, k, stride) for n, k in zip(image.shape, size, strict=False)]
         image = np.pad(image, [*borders, (0, 0)], constant_values=edge)
@@ -99,16 +100,6 @@ def _windows(image, size, stride, padding, edge):
         raise ValueError(f"A window of {size} does not fit into an image of {shape}.")
     windows = np.lib.stride_tricks.sliding_window_view(image, size, axis=(0, 1))
     return windows[::stride, ::stride]
-
-
-def _whole(name, value):
-    try:
-        number = 0 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"{name}={value!r}: a whole number of at least 1 is needed.")
-    return number
 
 
 def _border(length, size, stride):

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from utils import switches
 from utils.download import Refused, digest, download, kind_of, sweep, workshop
+from utils.kaggle.archives import holds_files
 from utils.unpack import unpack
 
 __all__ = ["DataUnavailable", "edition_of", "fetch", "locate", "source_of"]
@@ -202,7 +203,7 @@ class _DataSet:
     def has(self, part):
         place = self.folder / part
         if part.endswith("/"):
-            return place.is_dir() and _holds_something(place)
+            return holds_files(place)
         return place.exists()
 
     def form(self):
@@ -252,11 +253,6 @@ class _DataSet:
             return "by Kaggle"
         form = self.complete[0]
         return _size(sum(s["bytes"] for s in self.downloads if {*_gives(s)} & {*form}))
-
-
-def _holds_something(folder):
-    with os.scandir(folder) as entries:  # a look at the first of perhaps 80,000
-        return any(True for _ in entries)
 
 
 def _registry():

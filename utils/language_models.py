@@ -10,7 +10,7 @@ to compile, for words and huge texts. Over arrays of ids it is one sort an order
 
 import numpy as np
 
-from utils._ids import checked_ids
+from utils._whole_numbers import checked_ids, whole_number
 
 __all__ = ["NGramModel", "bits", "perplexity"]
 
@@ -57,11 +57,8 @@ class NGramModel:
     """
 
     def __init__(self, order, vocabulary_size):
-        for name, value in (("order", order), ("vocabulary_size", vocabulary_size)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name}={value!r} is not a whole number from 1.")
-        self.order = int(order)
-        self.vocabulary_size = int(vocabulary_size)
+        self.order = whole_number("order", order, least=1)
+        self.vocabulary_size = whole_number("vocabulary_size", vocabulary_size, least=1)
 
     def fit(self, ids):
         """Count the n-grams of a text.

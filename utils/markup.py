@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from utils._ids import checked_ids
+from utils._whole_numbers import checked_ids
 
 __all__ = ["NAMES", "Markup", "Verdict", "allowed_next", "load_markup", "well_formed"]
 

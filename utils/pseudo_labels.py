@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from utils._epochs import EpochDataset, whole_number
+from utils._epochs import EpochDataset
+from utils._whole_numbers import whole_number
 
 __all__ = ["PseudoLabelMixer", "check_no_overlap"]
 

@@ -7,7 +7,7 @@ batch has to go on where row j of the batch before it ended. :func:`streams` lay
 import keras
 import numpy as np
 
-from utils._ids import checked_ids
+from utils._whole_numbers import checked_ids
 
 __all__ = [
     "CarryState",

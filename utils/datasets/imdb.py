@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils._ids import checked_ids
+from utils._whole_numbers import checked_ids
 from utils.datasets import origin
 from utils.datasets.npz import read_npz
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils._ids import checked_ids
+from utils._whole_numbers import checked_ids
 from utils.datasets import origin
 
 __all__ = ["Text", "load_text"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from utils._epochs import EpochDataset, whole_number
+from utils._epochs import EpochDataset
+from utils._whole_numbers import whole_number
 from utils.images.augmentation import Augmentation
 from utils.images.checks import as_paths, check_images, decode, in_parallel
 

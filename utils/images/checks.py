@@ -3,12 +3,13 @@
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from numbers import Integral
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from utils._whole_numbers import whole_number
 
 __all__ = ["ImageReport", "check_images"]
 
@@ -48,7 +49,7 @@ class ImageReport:
 
     paths: tuple
     found: dict
-    reasons: dict = field(default_factory=dict)
+    reasons: dict
 
     @property
     def good(self):
@@ -147,8 +148,7 @@ def decode(path, size):
 
 def in_parallel(function, things, workers):
     """Return [function(thing) for thing in things], by several threads."""
-    if not isinstance(workers, Integral) or workers < 0:
-        raise ValueError(f"workers={workers!r}: must be a whole number of threads, 0 or more.")
+    whole_number("workers", workers, least=0)
     if workers < 2 or len(things) < 2:
         return [function(thing) for thing in things]
     with ThreadPoolExecutor(min(workers, len(things))) as pool:  # Pillow decodes without the GIL

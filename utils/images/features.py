@@ -7,12 +7,12 @@ import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
 from utils._atomic import alone_in
+from utils._whole_numbers import whole_number
 from utils.images.batches import ImageBatches
 
 __all__ = ["Features", "extract_features"]
@@ -225,8 +225,7 @@ def _check_arguments(batches, augmented_copies, dtype):
             "batches shuffle, so features would not lie beside their labels. Make them with "
             "shuffle=False."
         )
-    if not isinstance(augmented_copies, Integral) or augmented_copies < 0:
-        raise ValueError(f"augmented_copies={augmented_copies!r}: must be a whole number from 0.")
+    whole_number("augmented_copies", augmented_copies, least=0)
     if (batches.augment is None) != (augmented_copies == 0):
         raise ValueError(
             f"augmented_copies={augmented_copies}, but batches.augment is {batches.augment!r}: "

@@ -58,7 +58,7 @@ def film(driver, posture, habit, rng, frames):
     return pictures
 
 
-def draw(driver, pose, *, shake=(0.0, 0.0), passed=0.0, light=1.0):
+def draw(driver, pose, *, shake, passed, light):
     """Draw one frame.
 
     Parameters

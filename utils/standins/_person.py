@@ -111,7 +111,7 @@ def _arm(paint, driver, shoulder, hand, held, hold, *, nearer):
 
     covered = driver.sleeves  # in bones: 0.5 is a short sleeve, 2 a long one
     if held == "phone" and not nearer:
-        _thing(paint, driver, held, hand, hold, nearer)
+        _thing(paint, driver, held, hand, hold)
     paint.limb(elbow, hand, joint, wrist, skin)
     if covered < 1:
         end = between(shoulder, elbow, covered)
@@ -128,7 +128,7 @@ def _arm(paint, driver, shoulder, hand, held, hold, *, nearer):
             2,
         )
     if held and (held != "phone" or nearer):
-        _thing(paint, driver, held, hand, hold, nearer)
+        _thing(paint, driver, held, hand, hold)
     turn = math.degrees(math.atan2(hand[1] - elbow[1], hand[0] - elbow[0]))
     size = 4.4 if nearer else 3.7
     paint.oval(hand, size * 1.15, size * 0.85, skin, turn)
@@ -166,7 +166,7 @@ def _elbow(shoulder, hand, upper, lower):
     return elbow, (shoulder[0] + dx, shoulder[1] + dy)
 
 
-def _thing(paint, driver, what, hand, hold, nearer):
+def _thing(paint, driver, what, hand, hold):
     x, y = hand
     if what == "phone":
         turn = math.radians(hold - 60)

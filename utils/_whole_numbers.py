@@ -1,6 +1,19 @@
-"""Rows of ids, the whole numbers that stand for tokens: checked in one place."""
+"""Whole numbers, and rows of ids, checked in one place."""
+
+import operator
 
 import numpy as np
+
+
+def whole_number(name, number, least):
+    """Return a number as an int, or raise a ValueError that names it."""
+    try:
+        whole = least - 1 if isinstance(number, bool) else operator.index(number)
+    except TypeError:
+        whole = least - 1
+    if whole < least:
+        raise ValueError(f"{name}={number!r} is not a whole number of at least {least}.")
+    return whole
 
 
 def checked_ids(ids, size=2**31, *, least=0, hint=""):
