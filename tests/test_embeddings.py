@@ -1,9 +1,14 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from keras import layers, ops
 
-from utils.embeddings import WordEmbedding
+from utils.datasets import load_glove, load_imdb
+from utils.embeddings import WordEmbedding, embedding_matrix
 
 IDS = np.array([[1, 2, 3, 1], [4, 4, 0, 2]], "int32")
 
@@ -71,3 +76,85 @@ def test_survives_saving(tmp_path):
 def test_refuses_an_impossible_share():
     with pytest.raises(ValueError, match="rate"):
         WordEmbedding(5, 3, dropout=1.5)
+
+
+# --- the table filled with vectors from elsewhere -----------------------------------------------
+
+LETTERS = st.lists(st.text("abcdef", min_size=1, max_size=3), min_size=2, max_size=30, unique=True)
+
+
+def vectors_of(words, width=3):
+    """Vectors that say which word they belong to: its letters, written as a number."""
+    numbers = [int(word.encode().hex(), 16) % 10_007 for word in words]
+    table = np.outer(numbers, np.arange(1, width + 1)).astype("float32")
+    return SimpleNamespace(vectors=table, index={word: i for i, word in enumerate(words)})
+
+
+@given(st.data(), LETTERS)
+def test_every_word_gets_the_vector_that_bears_its_name(data, words):
+    vectors = vectors_of(words)
+    of_text = data.draw(st.permutations([*words, "not-there"]))
+    matrix, coverage = embedding_matrix(["<pad>", *of_text, "<rare>"], vectors)
+    for row, word in zip(matrix[1:], of_text, strict=False):
+        if word != "not-there":
+            np.testing.assert_array_equal(row, vectors.vectors[vectors.index[word]])
+    assert not matrix[0].any()
+    assert coverage.of_words == len(words) / (len(words) + 1)
+    assert coverage.misses() == [("not-there", 1)]
+
+
+def test_counts_the_running_words():
+    vectors = vectors_of(["the", "film"])
+    words, counts = ["<pad>", "the", "it's", "film", "rare", "<rare>"], [1000, 50, 20, 20, 5, 5]
+    _, coverage = embedding_matrix(words, vectors, counts=counts)
+    assert coverage.of_text == 70 / 100  # padding is no text, the rare id is
+    assert coverage.of_words == 2 / 4
+    assert coverage.misses(1) == [("it's", 20)]
+    assert "2 of 4 words" in repr(coverage) and "70.0%" in repr(coverage)
+    assert "it's, rare" in repr(coverage)
+
+
+def test_words_without_a_vector_look_like_those_with_one():
+    rng = np.random.default_rng(0)
+    known = [f"known{i}" for i in range(2000)]
+    table = rng.normal([5.0, -1.0], [0.5, 2.0], (2000, 2)).astype("float32")
+    vectors = SimpleNamespace(vectors=table, index={word: i for i, word in enumerate(known)})
+    unknown = [f"unknown{i}" for i in range(2000)]
+    matrix, _ = embedding_matrix(["<pad>", *known, *unknown], vectors)
+    np.testing.assert_allclose(matrix[2001:].mean(axis=0), [5, -1], atol=0.25)  # 5 standard errors
+    np.testing.assert_allclose(matrix[2001:].std(axis=0), [0.5, 2], rtol=0.1)
+    again, _ = embedding_matrix(["<pad>", *known, *unknown], vectors)
+    other, _ = embedding_matrix(["<pad>", *known, *unknown], vectors, seed=1)
+    np.testing.assert_array_equal(matrix, again)
+    assert (matrix[2001:] != other[2001:]).all()
+
+
+def test_fills_the_layer():
+    matrix, _ = embedding_matrix(["<pad>", "a", "b"], vectors_of(["a", "b"]))
+    begun = keras.initializers.Constant(matrix)
+    layer = WordEmbedding(3, 3, embeddings_initializer=begun, trainable=False)
+    layer.build()
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(np.array([[2, 0]]))), matrix[[[2, 0]]])
+    assert not layer.trainable_weights
+
+
+def test_matches_the_loaders_by_word(monkeypatch):
+    monkeypatch.setenv("LESSONS_SOURCE", "standin")
+    reviews, glove = load_imdb(vocabulary_size=2000, rows=50), load_glove()
+    matrix, coverage = embedding_matrix(reviews.words, glove)
+    for word in ("the", "film", "comedy"):
+        if reviews.word_index[word] < 1999 and word in glove:
+            row = matrix[reviews.word_index[word]]
+            np.testing.assert_array_equal(row, glove.vector(word))
+    assert 0.9 < coverage.of_words < 1  # one word in twenty is missing, as planted
+
+
+@pytest.mark.parametrize("counts", [[1, 2], [[1], [2], [3]], [1, -1, 1]])
+def test_refuses_counts_that_do_not_fit(counts):
+    with pytest.raises(ValueError, match="3 words; one number from 0"):
+        embedding_matrix(["<pad>", "a", "b"], vectors_of(["a", "b"]), counts=counts)
+
+
+def test_refuses_a_vocabulary_of_another_kind():
+    with pytest.raises(ValueError, match=r"0 of 2 words have a vector.*'A', 'B'.*capitals"):
+        embedding_matrix(["<pad>", "A", "B"], vectors_of(["a", "b"]))

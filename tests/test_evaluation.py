@@ -11,6 +11,7 @@ from utils.evaluation import (
     mean_history,
     outcome_table,
     probabilities,
+    restarted,
     summarise,
 )
 
@@ -138,3 +139,28 @@ def test_a_diverged_network_gets_no_score():
 def test_every_test_row_needs_a_label():
     with pytest.raises(ValueError, match="100 test rows with 99 labels"):
         fit_and_score(build, TRAIN, VALIDATION, (TEST[0], TEST[1][1:]), seed=0, epochs=1)
+
+
+def test_a_restarted_model_trains_as_a_fresh_one():
+    settings = {"epochs": 2, "batch_size": 100}
+    results = []
+    for before in (1, 2):  # leaves other traces each time
+        used = build()
+        fit_and_score(lambda: used, TRAIN, VALIDATION, TEST, seed=before, **settings)  # noqa: B023
+        used.optimizer.learning_rate = 0.5
+        again = restarted(used, build())
+        assert float(again.optimizer.learning_rate) == pytest.approx(1e-3)
+        started = functools.partial(restarted, used)
+        parts = TRAIN, VALIDATION, TEST
+        results.append(fit_and_score(lambda: started(build()), *parts, seed=5, **settings))  # noqa: B023
+    if keras.backend.backend() == "tensorflow":  # JAX: the order of a first fit is another
+        results.append(fit_and_score(build, TRAIN, VALIDATION, TEST, seed=5, **settings))
+    for other in results[1:]:
+        assert results[0].history == other.history  # the dropout's draws included
+        for a, b in zip(results[0].weights, other.weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_restarts_only_with_the_same_kind():
+    with pytest.raises(ValueError, match="same function built"):
+        restarted(build(), build(units=2))

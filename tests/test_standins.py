@@ -14,11 +14,12 @@ from PIL import Image
 from utils import standins, switches
 from utils.datasets import load_glove, load_imdb, load_movielens, load_statefarm
 from utils.standins import _english
+from utils.standins import dogs_vs_cats as dogs_generator
 from utils.standins import imdb as imdb_generator
 from utils.standins import movielens as movielens_generator
 from utils.standins import statefarm as statefarm_generator
 
-NAMES = tuple(sorted(("glove", "imdb", "movielens", "nietzsche", "statefarm")))
+NAMES = tuple(sorted(("dogs_vs_cats", "glove", "imdb", "movielens", "nietzsche", "statefarm")))
 
 
 def fingerprint(folder):
@@ -45,6 +46,7 @@ def test_names_are_those_of_the_generators():
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_same_bytes(name, own_build, monkeypatch):
     monkeypatch.setitem(imdb_generator.SIZES, "quick", (300, 200, 85, 0.6, 10, 1000))
+    monkeypatch.setitem(dogs_generator.COUNTS, "quick", (3, 2))
     monkeypatch.setitem(statefarm_generator.SIZES, "quick", ((1, 2), (1, 1)))
     monkeypatch.setattr(statefarm_generator, "TRAIN_DRIVERS", 3)
     monkeypatch.setattr(statefarm_generator, "TEST_DRIVERS", 2)
@@ -55,7 +57,9 @@ def test_same_seed_same_bytes(name, own_build, monkeypatch):
     again = standins.make(name, scale="quick")
     assert fingerprint(first) == fingerprint(again)
     other = standins.make(name, scale="quick", seed=1)
-    assert not set(fingerprint(other).values()) & set(fingerprint(first).values())
+    same = set(fingerprint(other).values()) & set(fingerprint(first).values())
+    listed = {fingerprint(first).get("sample_submission.csv")}  # ids alone: alike for every seed
+    assert same <= listed
 
 
 def test_made_once(own_build, monkeypatch):
@@ -128,7 +132,7 @@ def test_two_processes_at_once(own_build):
     [
         (
             {"name": "mnist"},
-            "no stand-in for 'mnist', only for glove, imdb, movielens, nietzsche, statefarm",
+            "no stand-in for 'mnist', only for dogs_vs_cats, glove, imdb, movielens, nietzsche, ",
         ),
         ({"name": "imdb", "scale": "huge"}, "scale='huge'"),
         ({"name": "imdb", "seed": -1}, "seed=-1"),
@@ -144,7 +148,7 @@ def test_bad_arguments(arguments, what):
 def test_loaders_and_standins_load_no_framework():
     program = (
         "import sys; import utils.datasets, utils.standins; "
-        "from utils.standins import glove, imdb, movielens, statefarm; "
+        "from utils.standins import dogs_vs_cats, glove, imdb, movielens, statefarm; "
         "print([m for m in ('keras', 'tensorflow', 'jax', 'torch', 'fastparquet')"
         " if m in sys.modules])"
     )

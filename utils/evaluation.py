@@ -15,6 +15,7 @@ __all__ = [
     "mean_history",
     "outcome_table",
     "probabilities",
+    "restarted",
     "summarise",
 ]
 
@@ -237,3 +238,39 @@ def summarise(values, *, confidence=0.95):
     sd = float(values.std(ddof=1))
     quantile = float(stats.t.ppf((1 + confidence) / 2, n - 1))
     return Summary(mean, sd, quantile * sd / math.sqrt(n), n)
+
+
+def restarted(model, fresh):
+    """Put a fresh model's numbers into one that is compiled already, and return the latter.
+
+    It trains as the fresh one would, to the last digit, and saves what a first step costs: a second
+    or two of compiling, which is most of the time where many small networks are trained. (On JAX
+    Keras draws the rows' order once more when a model is fitted for the first time, so there a
+    fresh one sees the rows in another order.)
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled; it may have been trained.
+    fresh : keras.Model
+        Built and compiled by the same function, and not trained. Its weights, its layers' seeds
+        and its optimizer's numbers, the learning rate among them, are copied.
+
+    Raises
+    ------
+    ValueError
+        If the two do not have the same variables in the same order.
+    """
+    pairs = []
+    for made in (model, fresh):
+        made.optimizer.build(made.trainable_variables)
+        pairs.append([*made.variables, *made.optimizer.variables])
+    shapes = [[tuple(v.shape) for v in variables] for variables in pairs]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"{model.name!r} has {len(shapes[0])} variables, {fresh.name!r} {len(shapes[1])}, or "
+            f"their shapes differ: restart a model by one that the same function built."
+        )
+    for old, new in zip(*pairs, strict=True):
+        old.assign(new)
+    return model

@@ -6,8 +6,15 @@ import keras
 from keras import layers, ops
 
 from utils import fetch, switches
+from utils.batchnorm import insert_batchnorm, is_activation
 
-__all__ = ["Preprocessing", "imagenet_base", "split_at_last_convolution", "vgg16"]
+__all__ = [
+    "Preprocessing",
+    "imagenet_base",
+    "insert_batchnorm",
+    "split_at_last_convolution",
+    "vgg16",
+]
 
 # K. Simonyan and A. Zisserman (2015), arXiv:1409.1556, table 1, column D
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -212,14 +219,9 @@ def _end_of_activation(chain, convolution):
     if chain[convolution].activation is keras.activations.linear:
         after = chain[convolution + 1 :]
         normalised = bool(after) and isinstance(after[0], layers.BatchNormalization)
-        if len(after) > normalised and _is_activation(after[normalised]):
+        if len(after) > normalised and is_activation(after[normalised]):
             place = convolution + 1 + normalised
     return place
-
-
-def _is_activation(layer):
-    kinds = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU)
-    return isinstance(layer, kinds)
 
 
 def _is_pooling(layer):

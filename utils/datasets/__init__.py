@@ -5,6 +5,7 @@ Called with no folder it takes the real set or its stand-in, as `LESSONS_SOURCE`
 called with `folder=` it reads your own files of the same format, with the same checks.
 """
 
+from utils.datasets.dogs_vs_cats import PetImages, load_dogs_vs_cats
 from utils.datasets.glove import WordVectors, load_glove
 from utils.datasets.imdb import Reviews, load_imdb
 from utils.datasets.movielens import Ratings, load_movielens
@@ -15,10 +16,12 @@ from utils.markup import Markup, load_markup
 __all__ = [
     "DriverImages",
     "Markup",
+    "PetImages",
     "Ratings",
     "Reviews",
     "Text",
     "WordVectors",
+    "load_dogs_vs_cats",
     "load_glove",
     "load_imdb",
     "load_markup",
