@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+pytestmark = pytest.mark.backend_free
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 

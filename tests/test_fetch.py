@@ -25,6 +25,8 @@ from utils import fetch as room
 from utils.fetch import DataUnavailable, edition_of, fetch, locate, source_of
 from utils.unpack import stays_inside, unpack
 
+pytestmark = pytest.mark.backend_free
+
 A, B, NOTES = (random.Random(name).randbytes(300_000) for name in ("a.csv", "b.csv", "notes"))
 OLD_A, OLD_B = b"an older a.csv", b"an older b.csv"
 CONTENT = {"a.csv": A, "b.csv": B, "notes.txt": NOTES}

@@ -12,6 +12,8 @@ from utils.datasets import glove as loader
 from utils.datasets import load_glove
 from utils.fetch import locate
 
+pytestmark = pytest.mark.backend_free
+
 WORDS = ["the", ",", "\u00a0", "\u2028", "\x85", "naïve", "100-year", "unk"]
 
 

@@ -6,6 +6,8 @@ from matplotlib.patches import Circle, FancyArrowPatch, Polygon, Rectangle
 
 from utils.graphs import draw_graph
 
+pytestmark = pytest.mark.backend_free
+
 SHAPES = {"x": ("input", 0, 0), "h": ("hidden", 0, 1.5, "units"), "y": ("output", 0, 3)}
 
 

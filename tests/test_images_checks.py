@@ -8,6 +8,8 @@ from PIL import Image
 
 from utils.images import check_images, load_images
 
+pytestmark = pytest.mark.backend_free
+
 PHOTO = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
 PHOTO = np.kron(PHOTO, np.ones((12, 12, 1), np.uint8))  # 72 × 96, in squares of 12
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from utils.images import check_disjoint, sample, split_by_group
 
+pytestmark = pytest.mark.backend_free
+
 LISTS = st.lists(st.sampled_from("abcdef"), min_size=2, max_size=60)
 
 

@@ -13,6 +13,8 @@ from utils.datasets import load_imdb
 from utils.datasets.imdb import PUNCTUATION
 from utils.fetch import locate
 
+pytestmark = pytest.mark.backend_free
+
 hypothesis = pytest.importorskip("hypothesis")
 st = pytest.importorskip("hypothesis.strategies")
 

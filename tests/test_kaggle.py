@@ -23,6 +23,8 @@ from utils.kaggle import (
     write_submission,
 )
 
+pytestmark = pytest.mark.backend_free
+
 hypothesis = pytest.importorskip("hypothesis")
 st = pytest.importorskip("hypothesis.strategies")
 

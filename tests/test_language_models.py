@@ -7,6 +7,8 @@ import pytest
 
 from utils.language_models import NGramModel, bits, perplexity
 
+pytestmark = pytest.mark.backend_free
+
 hypothesis = pytest.importorskip("hypothesis")
 st = pytest.importorskip("hypothesis.strategies")
 

@@ -4,6 +4,8 @@ from sklearn.linear_model import LogisticRegression
 
 from utils.linear_text import LINEAR, as_text, fit_linear
 
+pytestmark = pytest.mark.backend_free
+
 
 def reviews_of(rng, n, order=False):
     """Rows of ids padded in front, and labels: word 3 tells, or only whether 4 follows 5."""

@@ -10,6 +10,8 @@ import pytest
 from utils.datasets import load_markup
 from utils.markup import END, NAMES, allowed_next, well_formed
 
+pytestmark = pytest.mark.backend_free
+
 hypothesis = pytest.importorskip("hypothesis")
 st = pytest.importorskip("hypothesis.strategies")
 

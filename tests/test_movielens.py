@@ -8,6 +8,8 @@ from utils import standins
 from utils.datasets import load_movielens
 from utils.fetch import locate
 
+pytestmark = pytest.mark.backend_free
+
 hypothesis = pytest.importorskip("hypothesis")
 st = pytest.importorskip("hypothesis.strategies")
 

@@ -6,6 +6,8 @@ from sklearn.linear_model import LogisticRegression
 
 from utils.naive_bayes import NaiveBayesLogisticRegression, log_count_ratio
 
+pytestmark = pytest.mark.backend_free
+
 # three documents over the words good, bad, film: "good good film", "good film", "bad film"
 COUNTS = np.array([[2, 0, 1], [1, 0, 1], [0, 1, 1]])
 LABELS = np.array([1, 1, 0])

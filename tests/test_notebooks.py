@@ -21,7 +21,10 @@ FIRST_LINE = (
 SOURCES = sorted((ROOT / "notebooks" / "src").glob("[0-9][0-9]_*.py"))
 NAMES = [path.stem for path in SOURCES]
 
-pytestmark = pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+pytestmark = [
+    pytest.mark.backend_free,
+    pytest.mark.parametrize("source", SOURCES, ids=NAMES),
+]
 
 
 def published(source):

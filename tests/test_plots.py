@@ -16,6 +16,8 @@ from PIL import Image
 
 from utils import plots
 
+pytestmark = pytest.mark.backend_free
+
 WORDS = "A line that rises from one to two."
 
 

@@ -33,6 +33,8 @@ from utils.update_rules import (
     replay,
 )
 
+pytestmark = pytest.mark.backend_free
+
 
 def cells(table, address):
     row, column, height, width = position(address)

@@ -19,6 +19,8 @@ from utils.standins import imdb as imdb_generator
 from utils.standins import movielens as movielens_generator
 from utils.standins import statefarm as statefarm_generator
 
+pytestmark = pytest.mark.backend_free
+
 NAMES = tuple(sorted(("dogs_vs_cats", "glove", "imdb", "movielens", "nietzsche", "statefarm")))
 
 

@@ -14,6 +14,8 @@ from utils import switches
 from utils.datasets import load_statefarm
 from utils.fetch import edition_of, fetch, locate, source_of
 
+pytestmark = pytest.mark.backend_free
+
 LIST, SAMPLE = "driver_imgs_list.csv", "sample_submission.csv"
 HEADER = "subject,classname,img\n"
 CLASSES = [f"c{number}" for number in range(10)]

@@ -15,6 +15,8 @@ from utils.fetch import locate
 from utils.language_models import NGramModel, bits
 from utils.standins import nietzsche
 
+pytestmark = pytest.mark.backend_free
+
 hypothesis = pytest.importorskip("hypothesis")
 st = pytest.importorskip("hypothesis.strategies")
 

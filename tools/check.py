@@ -16,7 +16,11 @@ STEPS = [
         ["tools/notebooks.py", "run"],
         {"LESSONS_SOURCE": "standin", "LESSONS_SCALE": "quick"},
     ),
-    ("fast tests, JAX", PYTEST, {"KERAS_BACKEND": "jax"}),
+    (
+        "fast tests, JAX",
+        [*PYTEST, "-m", "not slow and not notebook and not backend_free"],
+        {"KERAS_BACKEND": "jax"},
+    ),
     ("slow tests", [*PYTEST, "-m", "slow and not notebook"], {"KERAS_BACKEND": "tensorflow"}),
     ("fast tests, TensorFlow", PYTEST, {"KERAS_BACKEND": "tensorflow"}),
 ]
