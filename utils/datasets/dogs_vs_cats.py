@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from utils.datasets import origin
+from utils.datasets._photographs import Photographs
 from utils.fetch import DataUnavailable
 from utils.kaggle import read_sample_submission
 
@@ -30,7 +31,7 @@ UNPACK = "If an archive was unpacked by halves, unpack it again; else mend the t
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PetImages:
+class PetImages(Photographs):
     """Names and labels of photographs, none of which has been opened.
 
     Attributes
@@ -71,26 +72,6 @@ class PetImages:
     def test_size(self):
         """(m, 2) int32: the same of the unlabelled photographs."""
         return _sizes(self.test_paths())
-
-    def paths(self, index=None):
-        """Return full paths of labelled photographs, a list of str.
-
-        Parameters
-        ----------
-        index : array, optional
-            Row numbers or a boolean mask; by default all rows.
-        """
-        return self._full(self.files if index is None else self.files[index])
-
-    def test_paths(self):
-        """Return the full paths of the unlabelled photographs, a list of str."""
-        return self._full(self.test_files)
-
-    def _full(self, files):
-        return [f"{self.folder}{os.sep}{file}" for file in files.tolist()]
-
-    def __len__(self):
-        return len(self.files)
 
     def __repr__(self):
         cats, dogs = np.bincount(self.label, minlength=2)

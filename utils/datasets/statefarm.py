@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.datasets import origin
+from utils.datasets._photographs import Photographs
 
 __all__ = ["DriverImages", "load_statefarm"]
 
@@ -36,7 +37,7 @@ UNPACK = "If an archive was unpacked by halves, unpack it again; else mend the t
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DriverImages:
+class DriverImages(Photographs):
     """Names, postures and drivers of photographs, none of which has been opened.
 
     Attributes
@@ -70,26 +71,6 @@ class DriverImages:
     source: str
     edition: str
     folder: Path = field(default=Path())
-
-    def paths(self, index=None):
-        """Return full paths of labelled photographs, a list of str.
-
-        Parameters
-        ----------
-        index : array, optional
-            Row numbers or a boolean mask; by default all rows.
-        """
-        return self._full(self.files if index is None else self.files[index])
-
-    def test_paths(self):
-        """Return the full paths of the unlabelled photographs, a list of str."""
-        return self._full(self.test_files)
-
-    def _full(self, files):
-        return [f"{self.folder}{os.sep}{file}" for file in files.tolist()]
-
-    def __len__(self):
-        return len(self.files)
 
     def __repr__(self):
         return (
