@@ -10,7 +10,7 @@
 #
 # **What you will learn**
 #
-# * what a word vector is, how to find a word's neighbours, and why *good* lies beside *bad*;
+# * what a word vector is, how to find a word's neighbours, and why *good* is so like *bad*;
 # * how much of "king − man + woman = queen" is left if one does not help it along;
 # * what a word with two meanings does to a vector;
 # * how to draw 350 words on a plane by t-SNE, and how to measure what the plane lost;
@@ -36,7 +36,7 @@ lesson = start("12 Word vectors", data=["glove", "imdb"])
 
 # %%
 common = lesson.pick(quick=4000, full=50_000)  # words among which we look for neighbours
-fitted, drawn = 500, 350  # words that the map is made of, and that are drawn; the lesson's
+fitted, drawn = 500, 350  # words that the map is made of, and that are drawn, as in the lesson
 perplexities = lesson.pick(quick=[5, 30], full=[5, 15, 30, 50, 100])
 map_seeds = lesson.pick(quick=[0], full=[0, 1, 2, 3, 4])
 rows = lesson.pick(quick=1500, full=None)  # reviews to read; None: all
@@ -175,12 +175,13 @@ without = np.sum(hushed[two[0]] * hushed[two[1]], axis=1).mean()
 print(f"random pairs: {by_chance.mean():.2f} on average; without number {loud}: {without:.2f}")
 
 # %% [markdown]
-# In our full run the notes are right about both of their pairs. But *good* and *bad* are nearly as
-# alike as *school* and *university*: whoever writes "a good film" could have written "a bad film",
-# so the two keep the same company in text, and company in text is all that the machine saw.
-# Remember it in notebook 13, where the two must be told apart. And chance does not lie at 0: one
-# number, dark in every row of the first picture, is large for all common words, and hardly tells
-# them apart. (The stand-in's opinions were laid out along a line, from praise to blame.)
+# In our full run the notes are right about both of their pairs. But *good* and *bad* are nearly
+# as alike as *school* and *university*: whoever writes "a good film" could have written "a bad
+# film", so the two keep the same company in text, and company in text is all that the machine
+# saw. It need not go so far: *great* and *terrible* are no more alike than one random pair in
+# twenty. Remember it in notebook 13, where such words must be told apart. And chance does not lie
+# at 0, mostly because of one number, dark in every row of the first picture: the last line leaves
+# it out. (The stand-in's opinions were laid out along a line, from praise to blame.)
 #
 # ## 3. King − man + woman
 #
@@ -265,16 +266,18 @@ show(fig, alt=f"Bars for each relation, three rules in the order of the legend. 
 # %% [markdown]
 # In our full run there is something in it: nobody gets a capital by taking neighbours, and the
 # arithmetic gets two of three. But where the exclusion helps most, for plurals, the third word's
-# neighbour alone gets two thirds as many. And opposites, so close to each other, have no common
-# direction: hardly any is found. A trick shown on its best example says little; a table of kinds,
-# beside simpler rules, says more. (The stand-in's words lie at random within their clusters, so
-# there is no arithmetic to find.)
+# neighbour alone gets two thirds as many. Nor is leaving the question words out worth as much as
+# *king* suggests: most of the right answers come without it. Opposites are hardly ever found, in
+# part because a word has several (we ask for *slow* against *interesting*; *boring* would count
+# as wrong). A trick shown on its best example says little; a table of kinds, beside simpler
+# rules, says more. (The stand-in's words lie at random within their clusters, so there is no
+# arithmetic to find.)
 #
 # ## 4. "There is only one representation of a word"
 #
 # So say the notes: a word's vector can be used anywhere, because the word *dog* is always "dog".
-# A page on they find *bush* beside *president*, and blame the projection to two dimensions:
-# the plant must still be there in all fifty numbers. Is it? Look it up in the fifty.
+# A page later they find *bush* beside *president* and blame the two dimensions: in all fifty
+# numbers, they say, the plant must still be there. Is it? Look it up in the fifty.
 
 # %%
 if "bush" in row and "tree" in row:
@@ -298,8 +301,8 @@ for name, members in sides.items():
     print(f"{name}:", ", ".join(f"{w} is neighbour {place_of[w]:,}" for w in members if w in row))
 
 # %% [markdown]
-# A word that stands at both ends of a street must have its house somewhere. For each word we draw
-# its mean cosine with the leaders, and with the plants (without itself).
+# Does it lie between its two kinds, or with one of them? For each word we draw its mean cosine
+# with the leaders, and with the plants (without itself).
 
 
 # %%
@@ -366,10 +369,10 @@ for name, whole in searched.items():
 # %% [markdown]
 # No projection is at work here. In our full run *bush* lies among the presidents, nearer to them
 # than *president* itself, and thousands of words are nearer to it than *tree*. It is more of a
-# plant than the other leaders are, and about as much of one as any common word. What is left
-# without the leaders lies near words of abuse, while the word of our making gives up its tree. (A
-# share well below a half might escape this search.) So the map of the notes did not lose the plant:
-# the vector hardly had it.
+# plant than the other leaders are, and about as much of one as the average common word. What is
+# left without the leaders lies near words of abuse, while the word of our making gives up its
+# tree. (A share well below a half might escape this search.) So the map of the notes did not lose
+# the plant: the vector hardly had it.
 #
 # GloVe was made from text in small letters, so a Bush and a bush are one word to it, and a word's
 # vector is an average over its uses. In those newspapers the one was commoner. The notes are right
@@ -415,14 +418,16 @@ left_out = labels(axes, plane[:drawn], glove.words[:drawn], size=8, reach=70)
 show(
     fig,
     alt=f"A map of {drawn} words, {drawn - len(left_out)} of them named in small letters; dots of "
-    "one colour stand together, and so do words of a kind.",
+    "some colours stand together, others are scattered; words of a kind often stand together.",
 )
 
 # %% [markdown]
-# Read it like a street map. In our full run weekdays, sports, war and money each have a quarter of
-# their own, numbers have two, one for words and one for figures; *he* is beside *his*, and both
-# pairs of the notes are there. Now measure: how far is each pair apart among the neighbours in
-# fifty dimensions, and on the map?
+# Read it like a street map. In our full run weekdays, sports and war have a quarter of their own
+# each; money has two, banks on the left and dollars on the right, and so have numbers, one for
+# words and one for figures; *he* is beside *his*, and both pairs of the notes are there. Some
+# colours keep together, others are strewn from end to end: there either the map or the groups
+# must be wrong. Now measure, by plain distance, as t-SNE does, and among these 500 words only:
+# which neighbour is each of the other, in fifty dimensions and on the map?
 
 
 # %%
@@ -444,7 +449,9 @@ notes = notes or [("comedy", glove.words[1]), (glove.words[20], glove.words[in_f
 for one, other in notes:
     i, j = row[one], row[other]
     ranks = [int(np.flatnonzero(table[i] == j)[0]) for table in (in_fifty, on_plane)]
-    print(f"{other} is neighbour {ranks[0]} of {one} in fifty dimensions, {ranks[1]} on the map")
+    print(
+        f"{other} is neighbour {ranks[0]} of {fitted - 1} of {one} in fifty dimensions, {ranks[1]} on the map"
+    )
 
 # %% [markdown]
 # ## 6. What the map loses
@@ -470,8 +477,9 @@ print("torn from their neighbours:", ", ".join(f"{glove.words[i]} {share[i]:.1f}
 
 # %% [markdown]
 # Is that the fault of t-SNE, of our settings, or of two dimensions? t-SNE has one setting that
-# matters, the *perplexity*: about how many neighbours each word tries to keep. And it is begun by
-# chance, so we begin several times. Beside it, **PCA**, with two components and with more.
+# matters, the *perplexity*: about how many neighbours each word tries to keep. And it can be
+# begun by chance, as the lesson's was; here we do that, several times. Beside it, **PCA**, with
+# two components and with more.
 
 # %%
 from sklearn.decomposition import PCA
@@ -528,12 +536,13 @@ show(
 )
 
 # %% [markdown]
-# In our full run more than half of the neighbours do not survive. Another beginning changes little,
-# the perplexity somewhat more. And yet t-SNE is the better map by far: in two dimensions it keeps
-# nearly three times as many neighbours as PCA does, and PCA needs some eight to keep as many. So
-# read such a map for what stands close together, and ask the vectors before you believe it. *Bush*
-# and *general*, neighbours in the notes' picture, are strangers in the fifty dimensions: it is the
-# map that brought them together.
+# In our full run more than half of the neighbours do not survive. Another beginning changes
+# little, the perplexity somewhat more. And yet t-SNE is the better map by far: in two dimensions
+# it keeps nearly three times as many neighbours as PCA does, and PCA needs some eight to keep as
+# many. Its trustworthiness is high: most of the strangers that moved in come from not very far
+# away. So read such a map for what stands close together, and ask the vectors before you believe
+# it. *Bush* and *general*, neighbours in the notes' picture, are strangers in the fifty
+# dimensions: it is the map that brought them together.
 
 # %%
 at_30 = summarise([maps[30, seed][0] for seed in map_seeds])
@@ -612,9 +621,9 @@ for draw, drawn_as in (("any word", np.full(5000, 1 / 4999)), ("as in the text",
 # The middle word alone then tells next to nothing (the first and last five words of a review are
 # never a middle, which leaves a trace), and success comes from what goes with what.
 #
-# The network is as small as can be: the vectors of the eleven words side by side, a hidden layer, a
-# verdict. `WordEmbedding` is the layer of notebook 11. What interests us is not the verdict, it is
-# the table that the network fills on the way.
+# The network is small: the vectors of the eleven words side by side, a hidden layer, a verdict.
+# `WordEmbedding` is the layer of notebook 11. What interests us is not the verdict, it is the
+# table that the network fills on the way.
 
 # %%
 from utils.embeddings import WordEmbedding
@@ -701,7 +710,11 @@ left.set(
     title=f"Real or corrupted? ({reviews.source} data)", ylabel="share right, on other reviews"
 )
 top_right.plot(when, agrees, "o-", color=COLOURS["green"])
-top_right.set(title="Agreement with GloVe", ylabel=f"rank correlation of {len(theirs):,} cosines")
+top_right.set(
+    ylim=(-0.03, 1),
+    title="Agreement with GloVe",
+    ylabel=f"rank correlation of {len(theirs):,} cosines",
+)
 for axes in (left, top_right):
     axes.set(xlabel="times it has read the text")
 show(
@@ -712,9 +725,10 @@ show(
 
 # %% [markdown]
 # In our full run it is right in four of five cases, and most of that was learned from the first
-# eighth of the text. It cannot get them all, and neither would you: a common word often fits by
-# accident. What does it know? Let it fill a gap: put every word in the middle of a window and ask
-# how real it looks.
+# eighth of the text. Its agreement with GloVe rises as well, but not far; section 8 asks how far
+# that is. It cannot get them all, and neither would you: a common word often fits by accident.
+# What does it know? Let it fill a gap: put every word in the middle of a window and ask how real
+# it looks.
 
 # %%
 model = judge()
@@ -732,6 +746,9 @@ for centre in plain:
     print("   it would believe:", *[reviews.words[1 + i] for i in np.argsort(-real)[:8]])
 
 # %% [markdown]
+# In our full run the word that stood there is seldom among the eight. But most of the eight have
+# the right form, a verb for a verb: what it learned first was grammar.
+#
 # ## 8. Does the table know anything?
 #
 # One needs something to compare with. Here is the oldest way to word vectors, with no network
@@ -789,7 +806,7 @@ def neighbours_in(table, word, count=6):
 glove_table = np.array([glove.vector(w) if w in glove else np.zeros(50) for w in reviews.words])
 tables = {"the network's": own, "counted": counted, "GloVe": glove_table}
 ask = [w for w in known("good bad film he three wife comedy") if reviews.word_index[w] <= 2000]
-pd.DataFrame({name: [neighbours_in(t, w) for w in ask] for name, t in tables.items()}, ask)
+pd.DataFrame({name: [neighbours_in(t, w, 5) for w in ask] for name, t in tables.items()}, ask)
 
 # %%
 score = summarise(records[:, -1, 2])
@@ -804,19 +821,21 @@ lesson.claim(
 )
 
 # %% [markdown]
-# So the notes are right: telling real from corrupted teaches a network what words are like. In our
-# full run its neighbours are words that could stand in the same *place*, *movie* for *film*, *she*
-# for *he*; the counted ones rather share a *topic*. By the cosines of all pairs the counted table
-# is much nearer to GloVe than the network's, and it took seconds. GloVe counts too, six billion
-# words of it. And the network need not keep its likenesses in the angles: its hidden layer can undo
-# any stretching of the table.
+# So the notes are right: telling real from corrupted teaches a network what words are like. In
+# our full run both tables made from reviews put opinions beside *good* and *bad*, as GloVe does
+# less. The network's neighbours could mostly stand in the same *place*, *movie* for *film*, *she*
+# for *he*; among the counted ones some share only a *topic*. By the cosines of all pairs the
+# counted table is much nearer to GloVe than the network's, though nothing was trained. GloVe
+# counts too, six billion words of it. And the network need not keep its likenesses in the angles:
+# its hidden layer can undo any stretching of the table.
 #
 # ## 9. Are they good for anything?
 #
 # Vectors are made to be used. A small network with a convolution shall tell good reviews from bad
-# ones, with few labelled reviews, and begin from four different tables: random numbers, ours, the
-# counted one, GloVe's. All are brought to the same spread, so that only the arrangement differs.
-# Which will do best: the table of six billion foreign words, or one made from film reviews?
+# ones, with few labelled reviews, and begin from four different tables: random numbers, the
+# network's, the counted one, GloVe's. All are brought to the same spread, so that only the
+# arrangement differs. Which will do best: the table of six billion words from elsewhere, or one
+# made from film reviews?
 
 
 # %%
@@ -867,8 +886,8 @@ def begun_from(table, labelled, epochs, seed):
 
 
 # %% [markdown]
-# And the strongest simple opponent, with no vectors at all: the bag of words of notebook 11, on the
-# same labelled reviews.
+# And a simple opponent with no vectors at all, on the same labelled reviews: the bag of words,
+# the weakest of the counting models of notebook 11.
 
 # %%
 from utils.linear_text import fit_linear
@@ -896,7 +915,9 @@ fig, axes = figure(height=3)
 scores = {name: summarise(values) for name, values in accuracy.items()}
 rows_of_figure = {name: (s.mean, s.half_width or 0) for name, s in scores.items()}
 intervals(axes, rows_of_figure, x=f"accuracy on {len(some):,} test reviews")
-axes.set_title(f"{labelled:,} labelled reviews, begun from four tables ({reviews.source} data)")
+axes.set_title(
+    f"{labelled:,} labelled reviews: four beginnings, and a bag of words ({reviews.source} data)"
+)
 show(
     fig, alt="Accuracy by the table begun from: " + "; ".join(f"{k} {v}" for k, v in scores.items())
 )
@@ -914,16 +935,18 @@ for one, other in (*against.items(), ("counted", "bag of words")):
 
 # %% [markdown]
 # In our full run each of the three is far ahead of a random beginning, and the table that was
-# counted from the reviews' own words, without a label, is ahead of GloVe's in each repetition: six
-# million words of the right kind against six billion of another. But the bag of words, with no
-# vector and no network, lies between these two, and three repetitions cannot part it from either.
-# Vectors repair much of what a network lacks with so few labels, and hardly more than that.
-# Notebook 13 asks on: how many labelled reviews does it take until the beginning does not matter?
+# counted from the reviews' own words, without a label, is ahead of GloVe's by three points: six
+# million words beat six billion here. The right kind of text is not the whole reason, for the
+# network read the same six million and does not beat GloVe; how one makes the table matters too.
+# But the bag of words, with no vector and no network, lies between these two, and three
+# repetitions cannot part it from either. Vectors repair much of what a network lacks with so few
+# labels, and hardly more than that. Notebook 13 asks on: how many labelled reviews does it take
+# until the beginning does not matter?
 #
 # ## Make it your own
 #
 # **Your own words.** Any list that GloVe knows can be put on a map. The names are looked up, and
-# those without a vector are said.
+# those without a vector are listed.
 
 # %%
 mine = "london paris vienna detective teacher dentist comedy drama thriller wife uncle sister"
@@ -976,8 +999,8 @@ for list_of_words in ("london paris detective vienna", "wife uncle comedy sister
 # <details><summary>Answer</summary>
 #
 # The neighbours change sides within a short stretch around one half; in our full run nothing of
-# Paris shows at a share of 0.4. A vector tells which meaning is commoner, not that there are two:
-# so it went with *bush*.
+# Paris shows at a share of 0.4. A meaning much rarer than the other leaves no trace among the
+# neighbours: so it may have gone with *bush*.
 #
 # </details>
 
@@ -996,8 +1019,9 @@ for p in (0, 0.3, 0.4, 0.5, 0.6, 0.7, 1):
 #
 # <details><summary>Answer</summary>
 #
-# Any rank above some limit is called corrupted, and that alone is right most of the time. The
-# network learned what goes with what, so it does well too, but it had to look at eleven words.
+# Any rank above one limit is called corrupted, and that alone is right nearly as often as the
+# network; knowing how often each word occurs, as in section 7, one does better still. The network
+# learned what goes with what, so it does well too, but it had to look at eleven words.
 #
 # </details>
 
@@ -1013,8 +1037,10 @@ print(
 # %% [markdown]
 # ## What you learned
 #
-# * A word vector says in what company a word is kept: neighbours are alike, opposites among them.
-# * The famous analogies owe much to leaving the question words out: ask what simpler rules score.
+# * A word vector says in what company a word is kept: words in like company have like vectors, and
+#   opposites may be among them.
+# * The famous analogy needs its question words left out; most others do not, and some kinds hardly
+#   work either way. Ask many, beside simpler rules.
 # * A word has one vector, an average of its uses; rare meanings drown in it.
 # * A map of two dimensions is a picture, not a measurement: count what it keeps.
 # * Labels can be made from bare text, if the task does not give itself away; and counting is a strong
