@@ -32,15 +32,15 @@ from utils.linear_text import LINEAR, fit_linear
 LINES = 50_000  # of GloVe's 400,000: reading them all takes gensim half a minute
 PAIRS = 5
 BATCHES = 12  # of 64 reviews, timed for each network
-BEST = {"sizes": (2, 3, 4, 5), "filters": 64, "pools": ("max", "mean"), "second": 50,
+BEST = {"sizes": (2, 3, 4, 5), "filters": 100, "pools": ("max", "mean"), "second": 50,
         "forget": 0.3, "blur": 0}  # fmt: skip
 NETWORKS = {  # claim: notebook, function that builds it, its arguments, epochs, columns of a batch
     "imdb.hidden": ("11", "hidden_layer", {}, 2, 500),
     "imdb.convolution": ("11", "convolutional", {}, 4, 500),
-    "glove.frozen": ("13", "network", {"trainable": False}, 4, 500),
-    "glove.fine-tuned": ("13", "network", {}, 6, 500),  # the frozen epochs before it included
-    "multisize.lesson-model": ("14", "side_by_side", {}, 2, 500),
-    "multisize.best": ("14", "network", BEST, 5, 250),  # padding cut off: 250 on the average
+    "glove.frozen": ("13", "network", {"trainable": False}, 3, 500),
+    "glove.fine-tuned": ("13", "network", {}, 4, 500),  # three frozen epochs before it included
+    "multisize.lesson-model": ("14", "side_by_side", {}, 4, 500),
+    "multisize.best": ("14", "network", BEST, 6, 250),  # padding cut off: 250 on the average
 }
 
 

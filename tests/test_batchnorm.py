@@ -44,6 +44,8 @@ def rows(count=37, shape=(6,), seed=1):
 
 
 def outputs(model, x):
+    if JAX and isinstance(model, keras.Model):  # else it would compile operation by operation
+        return keras.tree.flatten(model.predict_on_batch(x))
     return [np.asarray(y) for y in keras.tree.flatten(model(x, training=False))]
 
 
@@ -105,7 +107,10 @@ def test_before_stands_between_the_linear_part_and_the_activation():
 
 @pytest.mark.parametrize(
     "activation",
-    [lambda: layers.Activation("tanh", name="act"), lambda: layers.PReLU(name="act")],
+    [
+        lambda: layers.Activation("tanh", name="act"),
+        pytest.param(lambda: layers.PReLU(name="act"), marks=pytest.mark.slow),
+    ],
 )
 def test_an_activation_layer_belongs_to_the_layer_before_it(activation):
     model, x = chain(layers.Dense(5, name="a"), activation(), layers.Dense(2)), rows()
@@ -127,6 +132,7 @@ def test_what_counts_as_an_activation():
     assert not is_activation(layers.Dropout(0.5)) and not is_activation(layers.Dense(1))
 
 
+@pytest.mark.slow
 def test_a_linear_layer_is_followed_either_way():
     model, x = chain(layers.Dense(5, name="a"), layers.Dropout(0.2), layers.Dense(2)), rows()
     for position in ("after", "before"):
@@ -135,6 +141,7 @@ def test_a_linear_layer_is_followed_either_way():
         assert_same(model, normalised, x)
 
 
+@pytest.mark.slow
 def test_one_activation_layer_may_serve_several():
     inputs, act = keras.Input((6,)), layers.ReLU(name="act")
     x = act(layers.Dense(5, name="a")(inputs))
@@ -148,6 +155,7 @@ def test_one_activation_layer_may_serve_several():
     assert (np.asarray(inserted(insert_batchnorm(model, data))["b"].moving_mean) >= 0).all()
 
 
+@pytest.mark.slow
 def test_a_tensor_with_two_uses_is_normalised_for_both():
     inputs = keras.Input((6,))
     linear = layers.Dense(6, name="a")(inputs)
@@ -159,6 +167,7 @@ def test_a_tensor_with_two_uses_is_normalised_for_both():
     assert_statistics(inserted(normalised)["a"], data @ kernel + bias)
 
 
+@pytest.mark.slow
 def test_an_activity_penalty_stays_with_the_activation():
     model, x = chain(relu(5, name="a", activity_regularizer="l2"), layers.Dense(2)), rows()
     for position in ("after", "before"):
@@ -172,11 +181,11 @@ def test_an_activity_penalty_stays_with_the_activation():
 @pytest.mark.parametrize(
     ("choice", "expected", "position"),
     [
-        ("dense", {"d"}, "before"),
         ("conv", {"c", "s"}, "after"),
         ("all", {"c", "s", "d"}, "before"),
-        (["s", "c"], {"c", "s"}, "before"),
-        (("d",), {"d"}, "after"),
+        pytest.param("dense", {"d"}, "before", marks=pytest.mark.slow),
+        pytest.param(["s", "c"], {"c", "s"}, "before", marks=pytest.mark.slow),
+        pytest.param(("d",), {"d"}, "after", marks=pytest.mark.slow),
     ],
 )
 def test_dense_layers_convolutions_or_names(choice, expected, position):
@@ -237,6 +246,7 @@ def two_by_two():
         keras.Model(
             {"image": image, "size": size},
             {"kind": layers.Dense(3, name="kind")(hidden), "box": layers.Dense(4, name="box")(c)},
+            name="two",
         )
     )
 
@@ -251,6 +261,7 @@ def test_branches_skips_inputs_and_outputs_keep_their_structure():
         assert set(normalised(x)) == {"kind", "box"}
 
 
+@pytest.mark.slow
 def test_sequences_and_shared_layers_that_are_not_chosen():
     inputs = keras.Input((7,), dtype="int32")
     shared = layers.Dense(4, name="shared")
@@ -338,13 +349,13 @@ def check_random_network(seed):
     assert_same(model, normalised, other)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_random_networks_compute_what_they_did(seed):
     check_random_network(seed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5, 105))
+@pytest.mark.parametrize("seed", range(2, 102))
 def test_a_hundred_random_networks_compute_what_they_did(seed):
     check_random_network(seed)
 
@@ -389,6 +400,7 @@ def test_the_imagenet_base_computes_what_it_did():
 # ---- the statistics ----
 
 
+@pytest.mark.slow
 def test_all_at_once_are_those_of_the_network_as_it_was():
     model, x = convolutional(), rows(10, (9, 8, 2)) * 50 + 100
     together = inserted(insert_batchnorm(model, x, "all", batch_size=4))
@@ -431,6 +443,7 @@ class Pictures(keras.utils.PyDataset):
         return rows(2 + index, (*self.sizes[index], 2), index), np.zeros(2 + index)
 
 
+@pytest.mark.slow
 def test_larger_pictures_have_more_positions():
     model = chain(
         layers.Conv2D(3, 3, padding="same", activation="relu", name="a"),
@@ -505,6 +518,7 @@ class Sliced:
         return self.array[rows]
 
 
+@pytest.mark.slow
 def test_arrays_are_read_in_one_pass_batch_by_batch():
     data = Sliced(rows(70))
     insert_batchnorm(chain(relu(5), relu(4), layers.Dense(2)), data, batch_size=16)
@@ -513,6 +527,7 @@ def test_arrays_are_read_in_one_pass_batch_by_batch():
 
 def batches_of(x):
     yield x[:10]
+    yield x[:0]
     yield x[10:20], np.zeros(10)
     yield x[20:], np.zeros(17), np.ones(17)
 
@@ -548,7 +563,7 @@ def test_the_model_is_left_untouched():
     }
 
 
-def test_it_saves_loads_clones_and_trains(tmp_path):
+def test_it_saves_loads_and_clones(tmp_path):
     model, x = chain(relu(8, name="a"), layers.Dense(1)), rows(64)
     normalised = insert_batchnorm(model, x, position="before")
     normalised.save(tmp_path / "normalised.keras")
@@ -557,16 +572,22 @@ def test_it_saves_loads_clones_and_trains(tmp_path):
     copy.set_weights(normalised.get_weights())
     for other in (loaded, copy):
         np.testing.assert_array_equal(outputs(other, x), outputs(normalised, x))
-    target = np.sin(x.sum(1, keepdims=True))
-    loaded.compile(keras.optimizers.Adam(0.01), "mse")
-    mean = inserted(loaded)["a"].get_weights()[2]
-    loss = loaded.fit(x, target, epochs=12, verbose=0).history["loss"]
-    assert loss[-1] < 0.9 * loss[0]
-    assert abs(inserted(loaded)["a"].get_weights()[2] - mean).max() > 1e-4
     normalised.save_weights(tmp_path / "n.weights.h5")
     copy.set_weights([0 * w for w in copy.get_weights()])
     copy.load_weights(tmp_path / "n.weights.h5")
     assert_same(model, copy, x)
+
+
+@pytest.mark.slow
+def test_it_trains():
+    model, x = chain(relu(8, name="a"), layers.Dense(1)), rows(64)
+    normalised = insert_batchnorm(model, x, position="before")
+    mean = inserted(normalised)["a"].get_weights()[2]
+    normalised.compile(keras.optimizers.Adam(0.01), "mse")
+    target = np.sin(x.sum(1, keepdims=True))
+    loss = normalised.fit(x, target, epochs=12, verbose=0).history["loss"]
+    assert loss[-1] < 0.9 * loss[0]
+    assert abs(inserted(normalised)["a"].get_weights()[2] - mean).max() > 1e-4
 
 
 def test_a_frozen_layer_gets_a_frozen_one():
@@ -577,6 +598,78 @@ def test_a_frozen_layer_gets_a_frozen_one():
     assert len(normalised.trainable_weights) == 6
     model.trainable = False
     assert not insert_batchnorm(model, x).trainable
+
+
+@pytest.mark.slow
+def test_measuring_leaves_no_losses_behind():
+    """Keras keeps those of its last call, here a tensor of a graph that is gone."""
+    model = chain(relu(5, activity_regularizer="l2"), layers.Dense(2))
+    assert insert_batchnorm(model, rows()).losses == []
+
+
+@pytest.mark.slow
+def test_what_was_adapted_stays_so():
+    x = 3 * rows() + 5
+    scaled = layers.Normalization()
+    scaled.adapt(x)
+    for first in (scaled, keras.Sequential([keras.Input((6,)), scaled], name="within")):
+        inputs = keras.Input((6,))
+        head = drawn(keras.Sequential([keras.Input((6,)), relu(4, name="a"), layers.Dense(2)]))
+        y = first(inputs)
+        for layer in head.layers:
+            y = layer(y)
+        normalised = insert_batchnorm(keras.Model(inputs, y), x, ["a"])
+        kernel, bias = head.layers[0].get_weights()
+        by_hand = np.maximum(0, (x - x.mean(0)) / x.std(0) @ kernel + bias)
+        assert_statistics(inserted(normalised)["a"], by_hand)
+        kernel, bias = head.layers[1].get_weights()
+        expected = by_hand @ kernel + bias
+        near = 1e-5 * abs(expected).max()
+        np.testing.assert_allclose(outputs(normalised, x)[0], expected, rtol=0, atol=near)
+
+
+@pytest.mark.slow
+def test_dropout_that_is_always_on_is_off_while_measuring():
+    """As in `predict`, where Keras overrules `training=True`."""
+    inputs = keras.Input((6,))
+    always = layers.Dropout(0.5)(inputs, training=True)
+    model, x = drawn(keras.Model(inputs, layers.Dense(1)(relu(4, name="a")(always)))), rows()
+    kernel, bias = model.get_layer("a").get_weights()
+    expected = np.maximum(0, x @ kernel + bias)
+    assert_statistics(inserted(insert_batchnorm(model, x))["a"], expected)
+
+
+@pytest.mark.slow
+def test_a_model_keeps_its_precision_whatever_the_next_one_gets():
+    model, x = chain(layers.Dense(5, name="a"), layers.Dense(2)), rows() + 1000
+    kernel, bias = model.layers[0].get_weights()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        normalised = insert_batchnorm(model, x)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in normalised.layers[1:]} == {"float32"}
+    # 1,000 in bfloat16 is a multiple of 4: nothing would be left of the spread
+    assert_statistics(inserted(normalised)["a"], x.astype(float) @ kernel + bias, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("position", ["after", "before"])
+def test_a_quantized_layer_gets_one_as_before_it_was_quantized(position):
+    model, x = chain(relu(8, name="a"), layers.Dense(2)), rows()
+    model.layers[0].quantize("int8")
+    normalised = insert_batchnorm(model, x, position=position)
+    assert normalised.get_layer("a").quantization_mode == "int8"
+    assert inserted(normalised)["a"].dtype_policy.name == "float32"
+    assert_same(model, normalised, x)
+
+
+@pytest.mark.slow
+def test_an_activation_with_weights_within_a_layer():
+    model, x = chain(layers.Dense(5, activation=layers.PReLU(), name="a"), layers.Dense(2)), rows()
+    assert_same(model, insert_batchnorm(model, x), x)
+    with pytest.raises(ValueError, match="activation of layer 'a' has weights"):
+        insert_batchnorm(model, x, position="before")
 
 
 def test_other_precisions():
@@ -625,6 +718,10 @@ def exponential():
     return chain(layers.Dense(5, activation="exponential", name="a"), layers.Dense(2))
 
 
+def taken(name):
+    return lambda: chain(relu(5, name="a"), layers.Dropout(0.5, name=name), layers.Dense(2))
+
+
 class Endless(keras.utils.PyDataset):
     num_batches = None
 
@@ -664,6 +761,8 @@ BIG[::2] *= -1
         (lambda: normal(layers.BatchNormalization(name="bn")), {}, "'a' has batch norm.*'bn'"),
         (activated, {}, "'a' has batch normalization already: 'bn'"),
         (activated, {"position": "before"}, "'a' has batch normalization already: 'bn'"),
+        (taken("a_batchnorm"), {}, "would be called 'a_batchnorm', and there is such"),
+        (taken("a_activation"), {"position": "before"}, "called 'a_activation'"),
         (lambda: chain(Odd(3, name="odd"), layers.Dense(1)), {}, "'odd' cannot be made.*no config"),
         (plain, {"data": 5}, "data is a int: must be an array"),
         (plain, {"data": "x.npy"}, "data is a str: must be an array"),
@@ -672,6 +771,16 @@ BIG[::2] *= -1
         (plain, {"data": [rows(), rows()]}, r"shapes \(37, 6\), \(37, 6\).*'chain' takes 1 inputs"),
         (plain, {"data": rows(0)}, "data has no rows"),
         (plain, {"data": iter(())}, "data has no rows"),
+        (plain, {"data": iter([rows(0)])}, "data has no rows"),
+        (plain, {"data": iter([1.0, 2.0])}, r"batch of data has inputs of the shapes \(\), and"),
+        (plain, {"data": iter([None])}, "A batch of data has inputs of the shapes"),
+        (plain, {"data": iter(rows())}, r"shape \(6,\)"),
+        (
+            plain,
+            {"data": iter([({"b": rows(3), "c": rows(4)},)])},
+            r"inputs of the shapes \(3, 6\), \(4, 6\), and",
+        ),
+        (two_by_two, {"data": iter([[rows(3), rows(3)]])}, "shapes .3, 6., and 'two'\\s+takes 2"),
         (plain, {"data": Endless()}, "data is endless"),
         (plain, {"data": spoiled()}, "Row 20 of data is infinite or NaN. Leave"),
         (plain, {"data": spoiled(np.inf)}, "Row 20 of data is infinite or NaN"),
@@ -694,6 +803,7 @@ def test_endless_pipelines_are_refused():
         insert_batchnorm(plain(), tf.data.Dataset.from_tensors(rows()).repeat())
 
 
+@pytest.mark.slow
 def test_layers_beside_a_nested_model_can_be_named():
     model = drawn(nested())
     normalised = insert_batchnorm(model, rows(), ["own"])

@@ -73,9 +73,48 @@ def test_survives_saving(tmp_path):
     )
 
 
-def test_refuses_an_impossible_share():
-    with pytest.raises(ValueError, match="rate"):
-        WordEmbedding(5, 3, dropout=1.5)
+@pytest.mark.parametrize("share", [1.0, 1, 1.5, -0.1, float("nan"), True, False, None, "0.2"])
+def test_refuses_an_impossible_share(share):
+    with pytest.raises(ValueError, match=f"dropout={share!r} is no number from 0 to below 1"):
+        WordEmbedding(5, 3, dropout=share)
+
+
+@pytest.mark.parametrize("share", [0, 0.0, np.float32(0.5), 0.999])
+def test_takes_any_share_below_1(share):
+    assert WordEmbedding(5, 3, dropout=share).dropout == share
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16", "bfloat16"])
+def test_computes_in_the_precision_of_the_plain_layer(policy):
+    values = keras.initializers.Constant(np.linspace(0.1, 0.9, 15).reshape(5, 3))
+    options = {"embeddings_initializer": values, "dtype": policy}
+    layer, plain = WordEmbedding(5, 3, dropout=0.25, **options), layers.Embedding(5, 3, **options)
+    symbolic = keras.KerasTensor((2, 4), "int32")
+    for training in (False, True):
+        found = layer(IDS, training=training)
+        assert found.dtype == plain(IDS).dtype == layer.compute_output_spec(symbolic).dtype
+    found, expected = (ops.cast(kind(IDS), "float32") for kind in (layer, plain))
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), ops.convert_to_numpy(expected))
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 by default")
+def test_float64_is_not_rounded_to_float32():
+    values = np.linspace(0.1, 0.9, 15).reshape(5, 3)
+    begun = keras.initializers.Constant(values)
+    layer = WordEmbedding(5, 3, dropout=0.25, embeddings_initializer=begun, dtype="float64")
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(IDS)), values[IDS])
+    trained = ops.convert_to_numpy(layer(IDS, training=True))
+    np.testing.assert_allclose(trained, np.where(trained, values[IDS] / 0.75, 0), rtol=1e-15)
+
+
+def test_half_precision_forgets_the_same_words():
+    drawn = []
+    for policy in ("float32", "mixed_bfloat16"):
+        keras.utils.set_random_seed(1)
+        layer = WordEmbedding(500, 1, dropout=0.3, dtype=policy, embeddings_initializer="ones")
+        drawn.append(ops.convert_to_numpy(layer(np.arange(500), training=True)) == 0)
+    np.testing.assert_array_equal(*drawn)
+    assert 100 < drawn[0].sum() < 200
 
 
 # --- the table filled with vectors from elsewhere -----------------------------------------------
@@ -149,12 +188,88 @@ def test_matches_the_loaders_by_word(monkeypatch):
     assert 0.9 < coverage.of_words < 1  # one word in twenty is missing, as planted
 
 
-@pytest.mark.parametrize("counts", [[1, 2], [[1], [2], [3]], [1, -1, 1]])
-def test_refuses_counts_that_do_not_fit(counts):
-    with pytest.raises(ValueError, match="3 words; one number from 0"):
+@pytest.mark.parametrize(
+    ("counts", "says"),
+    [
+        ([1, 2], r"counts of shape \(2,\) for 3 words; one number from 0"),
+        ([[1], [2], [3]], r"counts of shape \(3, 1\) for 3 words; one number from 0"),
+        (["1", "2", "3"], "for 3 words; one number from 0"),
+        ([1, -1, 1], "a count of -1 for 'a', one of 3 words; one number from 0"),
+        ([0, 1, np.nan], "a count of nan for 'b'"),
+        ([0, np.inf, 1], "a count of inf for 'a'"),
+        ([0, 0, 0], "All counts of the 3 words are 0"),
+        ([7, 0, 0], "All counts of the 3 words are 0"),  # padding is no word
+    ],
+)
+def test_refuses_counts_that_do_not_fit(counts, says):
+    with pytest.raises(ValueError, match=says):
         embedding_matrix(["<pad>", "a", "b"], vectors_of(["a", "b"]), counts=counts)
 
 
 def test_refuses_a_vocabulary_of_another_kind():
     with pytest.raises(ValueError, match=r"0 of 2 words have a vector.*'A', 'B'.*capitals"):
         embedding_matrix(["<pad>", "A", "B"], vectors_of(["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["a", "b", "c"], r"first word, 'a', has a vector.*\['<pad>', \*words\]"),
+        ({"a": 1, "b": 2}, r"words is a dict.*\['<pad>', \*sorted\(d, key=d.get\)\]"),
+        ("a b c", "words is a str"),
+        (["<pad>", "a", None, "b"], r"words\[2\]=None is no word but a NoneType"),
+        (["<pad>", "a", "b", float("nan")], r"words\[3\]=nan is no word but a float"),
+        (["<pad>", b"a", "b"], r"words\[1\]=b'a' is no word but a bytes"),
+        ([], "0 of 0 words"),
+    ],
+)
+def test_refuses_words_without_padding_or_that_are_none(words, says):
+    with pytest.raises(ValueError, match=says):
+        embedding_matrix(words, vectors_of(["a", "b", "c"]))
+
+
+def test_only_names_in_brackets_stand_for_many_words():
+    real = ["<", "<3", "<>", ">", "a"]
+    vectors = vectors_of([*real, "<rare>", "<pad>"])
+    matrix, coverage = embedding_matrix(["<pad>", *real, "<rare>"], vectors)
+    np.testing.assert_array_equal(matrix[1:6], vectors.vectors[:5])
+    assert not matrix[0].any() and (matrix[6] != vectors.vectors[5]).all()
+    assert coverage.is_word.tolist() == [False] + [True] * 5 + [False]
+    assert coverage.of_words == 1
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_refuses_a_vector_that_is_not_finite(number):
+    vectors = vectors_of(["a", "b", "c", "d"])
+    vectors.vectors[2, 1] = number
+    with pytest.raises(ValueError, match=r"vector of 'c' \(row 2\) is not finite"):
+        embedding_matrix(["<pad>", "b", "c", "d"], vectors)
+    matrix, _ = embedding_matrix(["<pad>", "b", "d", "none"], vectors)  # nobody asks for it
+    assert np.isfinite(matrix).all()
+
+
+def test_words_will_do_for_an_index():
+    words = ["b", "a", "c", "a"]
+    table = np.arange(12, dtype="float32").reshape(4, 3) + 1
+    vectors = SimpleNamespace(vectors=table, words=words)
+    matrix, _ = embedding_matrix(["<pad>", "a", "b", "c"], vectors)
+    np.testing.assert_array_equal(matrix[1:], table[[1, 0, 2]])  # of equal words the first
+
+
+@pytest.mark.parametrize(
+    ("vectors", "says"),
+    [
+        (np.ones((2, 3)), "vectors is a ndarray; anything is accepted that has"),
+        (SimpleNamespace(index={"a": 0, "b": 1}), "vectors is a SimpleNamespace"),
+        (SimpleNamespace(vectors=np.ones((2, 3))), "vectors is a SimpleNamespace"),
+        (SimpleNamespace(vectors=np.ones((2, 3)), words=["a"]), "`words`, as many as vectors"),
+        (SimpleNamespace(vectors=np.ones(2), index={"a": 0, "b": 1}), r"shape \(2,\)"),
+        (
+            SimpleNamespace(vectors=np.ones((1, 3)), index={"a": 0, "b": 1}),
+            r"shape \(1, 3\), and words in rows up to 1",
+        ),
+    ],
+)
+def test_refuses_what_has_no_vectors_of_words(vectors, says):
+    with pytest.raises(ValueError, match=says):
+        embedding_matrix(["<pad>", "a", "b"], vectors)

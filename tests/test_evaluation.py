@@ -161,6 +161,164 @@ def test_a_restarted_model_trains_as_a_fresh_one():
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("where", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        (lambda y: y + 1, r"labels such as .*2"),
+        (lambda y: 2 * y - 1, r"labels such as .*-1"),
+        (lambda y: y + (np.arange(len(y)) == 7) * (2 - y), r"labels such as .*2"),
+        (lambda y: np.where(y == 1, 1.0, np.nan), "labels such as .*nan"),
+        (lambda y: np.where(y == 1, 0.9, 0.1), "labels such as .*0.[19]"),
+        (lambda y: np.array(["n", "p"])[y], "labels such as .*'[np]'"),
+        (lambda y: y[:50], r"rows with 50 labels"),
+        (lambda y: np.stack([y, 1 - y], axis=1), r"of shape \(\d+, 2\)"),
+        (lambda y: y[:0], "rows with 0 labels"),
+    ],
+)
+def test_refuses_labels_other_than_0_and_1(other, says, where):
+    def never():
+        raise AssertionError("this is known before anything is built")
+
+    parts = [TRAIN, VALIDATION, TEST]
+    parts[where] = parts[where][0], other(parts[where][1])
+    with pytest.raises(ValueError, match=says) as error:
+        fit_and_score(never, *parts, seed=0, epochs=1)
+    assert ("training", "validation", "test")[where] in str(error.value)
+
+
+def test_no_rows_are_no_score():
+    with pytest.raises(ValueError, match="0 validation rows with 0 labels"):
+        fit_and_score(build, TRAIN, (TEST[0][:0], TEST[1][:0]), TEST, seed=0, epochs=1)
+
+
 def test_restarts_only_with_the_same_kind():
     with pytest.raises(ValueError, match="same function built"):
         restarted(build(), build(units=2))
+
+
+def graph(**edit):
+    """Build and compile a network with two branches, or one that is edited in a single place."""
+    chosen = {"rate": 0.2, "activation": "relu", "epsilon": 1e-3, "seed": None, "begun": 0.0}
+    chosen |= {"loss": "binary_crossentropy", "optimizer": keras.optimizers.Adam, "options": {}}
+    chosen |= {
+        "learning_rate": 0.1,
+        "penalty": None,
+        "factor": 2.0,
+        "column": 0,
+        "skip": False,
+        "training": None,
+    }
+    chosen |= {"inner": "tanh", "wrapped": "tanh", "name": None, "dtype": None}
+    chosen |= {"training": None} | edit
+    inputs = keras.Input((4,))
+    inner = keras.Sequential(
+        [layers.Input((4,)), layers.Dense(3, activation=chosen["inner"], name=chosen["name"])]
+    )
+    begun = keras.initializers.Constant(np.full((4, 3), chosen["begun"]))
+    a, b = inner(inputs), layers.Dense(3, chosen["activation"], kernel_initializer=begun)(inputs)
+    b = layers.BatchNormalization(epsilon=chosen["epsilon"], dtype=chosen["dtype"])(b)
+    b = layers.Dropout(chosen["rate"], seed=chosen["seed"])(b, training=chosen["training"])
+    x = layers.Concatenate()([a, b])
+    x = x * chosen["factor"] + (b if chosen["skip"] else inputs)[:, chosen["column"], None]
+    part = layers.Dense(2, activation=chosen["wrapped"], name=chosen["name"] and "part")
+    x = layers.TimeDistributed(part)(keras.ops.expand_dims(x, 1))
+    x = layers.Dense(1, "sigmoid", kernel_regularizer=chosen["penalty"])(x)
+    model = keras.Model(inputs, x)
+    optimizer = chosen["optimizer"](chosen["learning_rate"], **chosen["options"])
+    model.compile(optimizer, chosen["loss"], run_eagerly=True)
+    return model
+
+
+@functools.cache
+def old():
+    return graph()
+
+
+Cosine = functools.partial(keras.optimizers.schedules.CosineDecay, decay_steps=10)
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        ({"rate": 0.3}, "rate=0.2.*rate=0.3"),
+        ({"activation": "tanh"}, "activation='relu'.*activation='tanh'"),
+        ({"inner": "relu"}, "activation='tanh'.*activation='relu'"),
+        ({"wrapped": "relu"}, "activation='tanh'.*activation='relu'"),
+        ({"epsilon": 1e-2}, "epsilon=0.001.*epsilon=0.01"),
+        ({"dtype": "mixed_bfloat16"}, "dtype=float32.*dtype=mixed_bfloat16"),
+        ({"penalty": "l2"}, "kernel_regularizer=None.*L2"),
+        ({"factor": 3.0}, "2.0.*3.0"),
+        ({"column": 1}, "of GetItem.*0.*of GetItem.*1"),
+        ({"skip": True}, "output 0 of call"),
+        ({"training": True}, "training=True"),
+        ({"loss": "mse"}, "binary_crossentropy.*mse"),
+        ({"loss": keras.losses.BinaryCrossentropy(from_logits=True)}, "from_logits=True"),
+        ({"optimizer": keras.optimizers.Adamax}, "optimizer Adam.*optimizer Adamax"),
+        ({"options": {"beta_1": 0.5}}, "beta_1=0.9.*beta_1=0.5"),
+        ({"options": {"clipnorm": 1.0}}, "clipnorm=None.*clipnorm=1.0"),
+    ],
+)
+def test_does_not_restart_an_edited_network(edit, says):
+    before = [keras.ops.convert_to_numpy(variable) for variable in old().variables]
+    with pytest.raises(ValueError, match=f"(?s){says}.*same function built"):
+        restarted(old(), graph(**edit))
+    for kept, variable in zip(before, old().variables, strict=True):
+        np.testing.assert_array_equal(kept, keras.ops.convert_to_numpy(variable))
+
+
+def test_does_not_restart_another_schedule():
+    model = graph(learning_rate=Cosine(0.1))
+    restarted(model, graph(learning_rate=Cosine(0.1)))
+    with pytest.raises(ValueError, match=r"initial_learning_rate=0.1.*initial_learning_rate=0.9"):
+        restarted(model, graph(learning_rate=Cosine(0.9)))
+
+
+@pytest.mark.parametrize(
+    "other", [{}, {"seed": 7}, {"begun": 5.0}, {"learning_rate": 0.5}, {"name": "mine"}]
+)
+def test_restarts_with_other_numbers_seeds_and_names(other):
+    model, fresh = graph(), graph(**other)
+    keras.Model(model.input, model.layers[1].output)(np.zeros((1, 4)))  # used elsewhere meanwhile
+    model(keras.Input((4,)))
+    assert restarted(model, fresh) is model
+    for a, b in zip(model.get_weights(), fresh.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert float(model.optimizer.learning_rate) == pytest.approx(other.get("learning_rate", 0.1))
+
+
+def test_restarts_a_model_with_a_call_of_its_own():
+    class Own(keras.Model):
+        def __init__(self, rate):
+            super().__init__()
+            self.forget, self.answer = layers.Dropout(rate), layers.Dense(1)
+
+        def call(self, x):
+            return self.answer(self.forget(x))
+
+    def made(rate):
+        model = Own(rate)
+        model(np.zeros((1, 3)))
+        model.compile("sgd", lambda y, p: keras.ops.mean(p), run_eagerly=True)
+        return model
+
+    first = made(0.1)
+    assert restarted(first, made(0.1)) is first
+    with pytest.raises(ValueError, match=r"rate=0.1.*rate=0.2"):
+        restarted(first, made(0.2))
+
+
+def test_a_constant_table_is_not_written_out(monkeypatch):
+    def never(self):
+        raise AssertionError("a table of words takes a tenth of a second to write out")
+
+    model, fresh = graph(), graph()
+    monkeypatch.setattr(keras.initializers.Constant, "get_config", never)
+    assert restarted(model, fresh) is model
+
+
+def test_restarts_only_what_is_compiled():
+    bare = keras.Sequential([layers.Input((3,)), layers.Dense(1)])
+    for pair in ((bare, build()), (build(), bare)):
+        with pytest.raises(ValueError, match="Compile both"):
+            restarted(*pair)

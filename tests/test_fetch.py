@@ -22,7 +22,7 @@ from serving import MISBEHAVIOURS, serving
 
 from utils import download, switches
 from utils import fetch as room
-from utils.fetch import DataUnavailable, edition_of, fetch, locate, source_of
+from utils.fetch import DataUnavailable, edition_of, fetch, fingerprint, locate, source_of
 from utils.unpack import stays_inside, unpack
 
 pytestmark = pytest.mark.backend_free
@@ -359,6 +359,18 @@ def test_an_unlisted_file_is_accepted_where_the_registry_says_so(toy):
     assert edition_of("toy") == "other"
 
 
+def test_a_fingerprint_tells_one_content_from_another(toy):
+    toy.register("right", accepts_other=True)
+    prints = []
+    for a, b in ((b"mine", B), (b"nine", B), (b"mine", B), (B, b"mine")):
+        toy.lay(a=a, b=b)
+        prints.append(fingerprint("toy"))
+    assert prints[0] == prints[2] and len(set(prints)) == 3
+    assert prints[0] == hashlib.sha256(
+        " ".join(hashlib.sha256(part).hexdigest() for part in (b"mine", B)).encode()
+    ).hexdigest()[:8]  # fmt: skip
+
+
 def test_locate_goes_by_size_where_only_listed_files_count(toy):
     toy.register("right")
     toy.lay(a=A[:-1], b=B)
@@ -388,6 +400,8 @@ def test_edition_of_an_incomplete_folder(toy):
     toy.lay(a=A)
     with pytest.raises(DataUnavailable, match=rf"no b.csv in {re.escape(str(toy.folder))}"):
         edition_of("toy")
+    with pytest.raises(DataUnavailable, match=r"no b\.csv"):
+        fingerprint("toy")
 
 
 # archives

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -58,7 +59,8 @@ def test_lesson_conventions_by_hand(tmp_path):
     assert data.x_train.dtype == np.int32 and data.y_train.dtype == np.int8
     assert [s.tolist() for s in data.sequences_train] == [[1, 2, 3], [4]]
     assert all(s.dtype == np.int32 for s in data.sequences_test)
-    assert data.source == "real" and data.edition == "other" and data.folder == tmp_path
+    assert data.source == "real" and data.folder == tmp_path
+    assert re.fullmatch("other [0-9a-f]{8}", data.edition)
     assert data.decode(data.x_train[1]) == "<rare>"
     assert data.decode(data.sequences_train[1], raw=True) == "good"
 
@@ -92,6 +94,8 @@ def test_matrix_defaults_are_those_it_was_loaded_with(tmp_path):
     data = load_imdb(4, 5, padding="post", truncating="post", folder=write(tmp_path))
     np.testing.assert_array_equal(data.matrix(data.sequences_train), data.x_train)
     np.testing.assert_array_equal(data.x_train[0], [1, 2, 3, 0, 0])
+    assert "5 tokens, padding post, truncating post (real" in repr(data)
+    assert "5 tokens (real" in repr(load_imdb(4, 5, folder=tmp_path))
 
 
 def test_standin_through_the_loader(reviews):
@@ -119,6 +123,48 @@ def test_encode_splits_as_the_data_were(reviews):
     # apostrophes stay, which makes "it's" and "'end'" words of their own; both are unknown here
     assert words == ["the", "film", "br", "br", "<rare>", "great", "<rare>", "and", "the", "<rare>"]
     assert not reviews.encode("").any()
+
+
+def test_encode_reads_typographic_apostrophes(tmp_path):
+    index = {"the": 1, "don't": 2, "it's": 3, "o’keeffe": 4, "it’s": 5}
+    data = load_imdb(7, 3, folder=write(tmp_path, index=index))
+    np.testing.assert_array_equal(data.encode("Don’t! It’s o’keeffe."), [2, 5, 4])
+    assert data.encode("won’t")[-1] == 6  # rare
+    few = load_imdb(5, 3, folder=tmp_path)  # it’s, with its own rank, is rare here, and it's is not
+    np.testing.assert_array_equal(few.encode("don't don’t it’s"), [2, 2, 3])
+
+
+@pytest.mark.parametrize("text", [None, 7, ["good film"], b"good film"])
+def test_encode_refuses_what_is_no_text(reviews, text):
+    with pytest.raises(ValueError, match=f"text is a {type(text).__name__}"):
+        reviews.encode(text)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "says"),
+    [
+        ([-1, 2], "int64 ids of shape (2,) from -1 to 2"),
+        ([1.7, 2], "float64 ids"),
+        ([np.nan, 2], "float64 ids"),
+        (["12", "3"], "ids of shape (2,)"),
+        ([True, False], "bool ids"),
+        ([[1, 2]], "ids of shape (1, 2)"),
+        (5, "ids of shape ()"),
+        ([2**40], "from 1099511627776 to"),
+        ("12", "ids of shape ()"),
+    ],
+)
+def test_matrix_refuses_what_are_no_ranks(reviews, sequence, says):
+    with pytest.raises(ValueError, match=re.escape(says)) as error:
+        reviews.matrix([[1, 2], sequence], length=3)
+    assert "sequences[1]" in str(error.value)
+
+
+def test_matrix_takes_empty_sequences_and_none(reviews):
+    np.testing.assert_array_equal(
+        reviews.matrix([[], [0, 3], np.array([7], "uint8")], length=2), [[0, 0], [0, 3], [0, 7]]
+    )
+    assert reviews.matrix([], length=2).shape == (0, 2)
 
 
 @pytest.mark.parametrize(

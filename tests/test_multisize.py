@@ -2,12 +2,18 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.model_selection import StratifiedKFold
+
+from utils.linear_text import as_text
+from utils.naive_bayes import NaiveBayesLogisticRegression
 
 (SOURCE,) = (Path(__file__).parents[1] / "notebooks" / "src").glob("14_*.py")
 
@@ -76,3 +82,64 @@ def test_the_paired_interval_is_that_of_the_mean_difference(notebook):
     assert difference == pytest.approx(a.mean() - b.mean())
     n, m = (a & ~b).mean(), (b & ~a).mean()  # only the first right, only the second
     assert half == pytest.approx(1.96 * np.sqrt((n + m - (n - m) ** 2) / 400))
+
+
+@pytest.fixture
+def unseen():
+    """Return the notebook's out-of-fold judge of the trigrams, given reviews, penalty and tools."""
+    tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
+    (found,) = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "unseen")
+    found.decorator_list = []  # it is remembered, which is not what is tested
+
+    def judge(ids, labels, penalty, **tools):
+        space = {"np": np, "as_text": as_text, "CountVectorizer": CountVectorizer}
+        space |= {"StratifiedKFold": StratifiedKFold}
+        space |= {"NaiveBayesLogisticRegression": NaiveBayesLogisticRegression} | tools
+        space["reviews"] = SimpleNamespace(x_train=ids, y_train=labels)
+        exec(compile(ast.Module([found], []), str(SOURCE), "exec"), space)
+        return space["unseen"](np.arange(len(ids)), penalty)
+
+    return judge
+
+
+def drawn(rng, n, words=400):
+    """Reviews of random words with random labels: to know a label is to have seen the row."""
+    return rng.integers(1, words, (n, 30)).astype("int32"), rng.integers(0, 2, n)
+
+
+def test_nobody_judges_a_row_that_was_learned_from(unseen):
+    ids, labels = drawn(np.random.default_rng(0), 400)
+    said = unseen(ids, labels, 100.0)
+    vectorizer = CountVectorizer(token_pattern=r"\S+", min_df=2, ngram_range=(1, 3), binary=True)
+    known = vectorizer.fit_transform(as_text(ids))
+    seen = NaiveBayesLogisticRegression(C=100.0, max_iter=500).fit(known, labels)
+    assert seen.score(known, labels) > 0.99  # who has seen a row knows its label
+    assert said.shape == (400,) and np.isfinite(said).all()
+    assert np.mean((said > 0.5) == labels) == pytest.approx(0.5, abs=0.1)  # 4 standard errors
+
+
+def test_who_judges_has_learned_from_the_other_rows(unseen):
+    ids, labels = drawn(np.random.default_rng(1), 300)
+    ids[labels == 1, 4] = 999
+    assert np.mean((unseen(ids, labels, 1.0) > 0.5) == labels) > 0.95
+
+
+def test_words_and_labels_come_from_the_rows_learned_from_only(unseen):
+    ids, labels = drawn(np.random.default_rng(2), 60)
+    ids[:, 0] = 1000 + np.arange(60)  # which row it is
+    rows = []
+
+    class Spy(CountVectorizer):
+        def fit_transform(self, texts, y=None):
+            rows.append({int(text.split()[0]) - 1000 for text in texts})
+            return super().fit_transform(texts, y)
+
+        def transform(self, texts):
+            rows.append({int(text.split()[0]) - 1000 for text in texts})
+            return super().transform(texts)
+
+    unseen(ids, labels, 1.0, CountVectorizer=Spy)
+    learned, judged = rows[::2], rows[1::2]
+    assert sorted(row for fold in judged for row in fold) == list(range(60))  # each once
+    for known, new in zip(learned, judged, strict=True):
+        assert known == set(range(60)) - new

@@ -60,7 +60,7 @@ def test_names_postures_and_drivers_in_the_order_of_the_list(layout):
     assert data.test_files.tolist() == [f"imgs/test/{image}" for image in TESTS]
     assert data.sample_submission == layout / SAMPLE
     assert data.class_names[3] == "texting left" and len(data.class_names) == 10
-    assert (data.source, data.edition, data.folder) == ("real", "other", layout)
+    assert (data.source, data.edition[:6], data.folder) == ("real", "other ", layout)
     assert "3 photographs of 2 drivers in 10 postures, 3 unlabelled (real" in repr(data)
     assert len(data) == 3
 

@@ -1,13 +1,13 @@
 """Batch normalization put into a trained network without a change of what it computes."""
 
-import gc
 import itertools
+import math
 
 import keras
 import numpy as np
 from keras import ops
 
-from utils._epochs import whole_number
+from utils._whole_numbers import whole_number
 
 __all__ = ["insert_batchnorm", "is_activation"]
 
@@ -81,7 +81,8 @@ def insert_batchnorm(model, data, layers="dense", position="after", batch_size=3
     ValueError
         If the model is no graph of layers, or a layer can't be made anew from its config; if a
         chosen layer is not there, of another kind, an output layer, called more than once or
-        normalised already; if `data` is no such thing, endless or empty, its arrays differ
+        normalised already, its activation has weights and can't be parted from it, or the name of
+        what goes there is taken; if `data` is no such thing, endless or empty, its arrays differ
         in their rows, or a row is infinite or NaN or makes a unit so. The message names the
         layer or the row.
 
@@ -104,22 +105,22 @@ def insert_batchnorm(model, data, layers="dense", position="after", batch_size=3
         raise ValueError(f'position={position!r}: must be "after" or "before".')
     batch_size = whole_number("batch_size", batch_size, least=1)
     _refuse_other_than_graphs(model)
-    places = _places(model, layers, position)
-    moments = _measured(model, places, data, batch_size)
-    gc.collect()  # the copy that was measured on refers to itself in circles, and may be large
+    inserted = []
 
     def normalised(layer, tensor):
         batchnorm = keras.layers.BatchNormalization(
             axis=_axis(layer),
             trainable=layer.trainable,
-            dtype=layer.dtype_policy,
+            dtype=_policy(layer),
             name=f"{layer.name}_batchnorm",
         )
-        output = batchnorm(tensor)
-        _set_statistics(batchnorm, *moments[layer.name])
-        return output
+        inserted.append(batchnorm)
+        return batchnorm(tensor)
 
-    return _rebuilt(model, places, normalised)
+    network = _rebuilt(model, _places(model, layers, position), normalised)
+    for batchnorm, moments in _measured(network, inserted, data, batch_size):
+        _set_statistics(batchnorm, *moments)
+    return network
 
 
 def is_activation(operation):
@@ -162,6 +163,7 @@ def _places(model, layers, position):
         _refuse_normalised(name, followers)
         if behind:
             _refuse_normalised(name, users.get(id(followers[0].outputs[0]), []))
+        _refuse_unusable(layer, position, own, calls)
         if position == "after":
             places[name] = "behind" if behind else "here"
         else:
@@ -257,6 +259,21 @@ def _refuse_normalised(name, followers):
             )
 
 
+def _refuse_unusable(layer, position, own, calls):
+    inside = own and position == "before"
+    if inside and getattr(layer.activation, "weights", None):
+        raise ValueError(
+            f"The activation of layer {layer.name!r} has weights, and cannot be parted from it: "
+            f'position="before" wants it as a layer behind {layer.name!r}.'
+        )
+    for name in [f"{layer.name}_batchnorm"] + inside * [f"{layer.name}_activation"]:
+        if name in calls:
+            raise ValueError(
+                f"What is inserted at {layer.name!r} would be called {name!r}, and there is such a "
+                f"layer. Build the model with another name for it."
+            )
+
+
 # ---- the new network ----
 
 
@@ -293,7 +310,7 @@ def _rebuilt(model, places, put):
             output = put(layer, output)
         if place == "inside":
             activation = keras.layers.Activation(
-                **own[layer.name], dtype=layer.dtype_policy, name=f"{layer.name}_activation"
+                **own[layer.name], dtype=_policy(layer), name=f"{layer.name}_activation"
             )
             output = activation(output)
         return output
@@ -305,6 +322,9 @@ def _rebuilt(model, places, put):
     network = keras.models.clone_model(graph, clone_function=copied, call_function=called)
     for layer, copy in pairs:
         copy.set_weights(layer.get_weights())
+        for part in copy._flatten_layers():
+            if isinstance(part, keras.layers.Normalization):
+                part.finalize_state()  # it computes with what it once read from its weights
     if not model.trainable:
         network.trainable = False
     return network
@@ -313,6 +333,11 @@ def _rebuilt(model, places, put):
 def _axis(layer):
     """Return the axis of a layer's units."""
     return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+
+
+def _policy(layer):
+    """Return the name of a layer's precision, of a quantized one that which it was before."""
+    return layer.dtype_policy.name.rpartition("_from_")[2]
 
 
 def _set_statistics(batchnorm, mean, variance):
@@ -331,32 +356,54 @@ def _set_statistics(batchnorm, mean, variance):
 # ---- its statistics ----
 
 
-def _measured(model, places, data, batch_size):
-    """Return the mean and variance of each chosen layer's units: layer name -> two float64."""
-    statistics = {}
+class _Meter(keras.Model):
+    """A network that skips some of its layers, and puts out statistics of what they take in."""
 
-    def tapped(layer, tensor):
-        statistics[layer.name] = _of_each_row(tensor, _axis(layer))
-        return tensor
+    axes = {}  # noqa: RUF012  until there are some: Keras runs through the graph once before
 
-    network = _rebuilt(model, places, tapped)
-    meter = keras.Model(network.input, statistics)
-    totals = dict.fromkeys(statistics, (0, 0.0, 0.0))
+    def __init__(self, network, skipped):
+        super().__init__(network.input, network.output, name=network.name)
+        self.axes = {layer.name: layer.axis for layer in skipped}
+
+    def _run_through_graph(self, inputs, operation_fn=lambda operation: operation, call_fn=None):
+        found = {}
+
+        def operation(layer):
+            if layer.name not in self.axes:
+                return operation_fn(layer)
+
+            def measured(tensor, **options):  # what the layer is told besides, such as a mask
+                found[layer.name] = _of_each_row(tensor, self.axes[layer.name])
+                return tensor
+
+            return measured
+
+        super()._run_through_graph(inputs, operation, call_fn)
+        return found
+
+
+def _measured(network, inserted, data, batch_size):
+    """Yield inserted layers and the mean and variance of what they take in, in float64."""
+    meter = _Meter(network, inserted)
+    totals = {layer.name: (0, 0.0, 0.0) for layer in inserted}
     rows = most = 0
-    for batch in _batches(data, batch_size, network):
-        here = len(keras.tree.flatten(batch)[0])
+    for here, batch in _batches(data, batch_size, network):
         most = max(most, here)
         _refuse_unless(_finite_rows(*keras.tree.flatten(batch)), rows, "is infinite or NaN")
         found = meter.predict_on_batch(_filled_up(batch, most - here))
         for name, total in totals.items():
             positions, mean, squares = (np.asarray(x[:here], float) for x in found[name])
-            what = f"is finite, but makes a unit of {name!r} infinite or NaN"
+            unit = name.removesuffix("_batchnorm")
+            what = f"is finite, but makes a unit of {unit!r} infinite or NaN"
             _refuse_unless(_finite_rows(mean, squares), rows, what)
-            totals[name] = _merged(total, _of_rows(positions[0, 0], mean, squares))
+            totals[name] = _merged(total, _of_rows(positions[0], mean, squares))
         rows += here
     if rows == 0:
         raise ValueError("data has no rows to measure the means and variances of units on.")
-    return {name: (mean, squares / n) for name, (n, mean, squares) in totals.items()}
+    network._clear_losses()  # activity penalties while measuring
+    for layer in inserted:
+        n, mean, squares = totals[layer.name]
+        yield layer, (mean, squares / n)
 
 
 def _filled_up(batch, missing):
@@ -371,17 +418,19 @@ def _filled_up(batch, missing):
 def _of_each_row(x, axis):
     """Return, for the units of each row: positions, mean, summed squared differences from it."""
     x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-    inner = [a for a in range(1, len(x.shape)) if a != axis % len(x.shape)]
+    shape, axis = ops.shape(x), axis % len(x.shape)
+    inner = [a for a in range(1, len(shape)) if a != axis]
+    positions = math.prod(shape[a] for a in inner)
 
     def total(values):
-        for a in inner:  # one axis after the other: short sums lose few digits
+        for a in inner:  # one axis after the other: short sums lose few digits, and are quicker
             values = ops.sum(values, axis=a, keepdims=True)
         return values
 
-    positions = total(ops.ones_like(ops.take(x, [0], axis=axis)))
-    mean = total(x) / positions
+    mean = total(x) / ops.cast(positions, x.dtype)
     squares = total(ops.square(x - mean))
-    return [ops.reshape(n, (-1, n.shape[axis])) for n in (positions, mean, squares)]
+    units = (-1, x.shape[axis])
+    return ops.full(shape[:1], positions), ops.reshape(mean, units), ops.reshape(squares, units)
 
 
 def _of_rows(positions, mean, squares):
@@ -418,7 +467,7 @@ def _refuse_unless(good, rows_before, what):
 
 
 def _batches(data, batch_size, network):
-    """Yield the inputs of each batch, as NumPy arrays."""
+    """Yield the number of rows and the inputs of each batch, as NumPy arrays."""
     leaves = keras.tree.flatten(data)
     if isinstance(data, keras.utils.PyDataset):
         batches = map(data.__getitem__, range(_finite(data.num_batches)))
@@ -435,7 +484,17 @@ def _batches(data, batch_size, network):
         )
     for batch in batches:
         x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        yield keras.tree.map_structure(np.asarray, x)
+        x = keras.tree.map_structure(np.asarray, x)
+        shapes = [array.shape for array in keras.tree.flatten(x)]
+        few = len(shapes) < len(network.inputs)
+        if few or not all(shapes) or len({shape[0] for shape in shapes}) != 1:
+            raise ValueError(
+                f"A batch of data has inputs of the shapes {_listed(shapes)}, and {network.name!r} "
+                f"takes {len(network.inputs)}. Give one array an input, of equally many rows: "
+                f"(inputs, labels) or (inputs,), where inputs may be a tuple or a dict."
+            )
+        if shapes[0][0]:
+            yield shapes[0][0], x
 
 
 def _finite(number):
@@ -448,11 +507,16 @@ def _slices(data, leaves, batch_size, network):
     """Yield (inputs,) of successive rows."""
     rows = {int(leaf.shape[0]) for leaf in leaves}
     if len(leaves) != len(network.inputs) or len(rows) != 1:
-        shapes = ", ".join(str(tuple(leaf.shape)) for leaf in leaves)
+        shapes = [tuple(leaf.shape) for leaf in leaves]
         raise ValueError(
-            f"data has the shapes {shapes}, and {network.name!r} takes {len(network.inputs)} "
-            f"inputs. Give it one array an input, of equally many rows, and no labels."
+            f"data has the shapes {_listed(shapes)}, and {network.name!r} takes "
+            f"{len(network.inputs)} inputs. Give it one array an input, of equally many rows, and "
+            f"no labels."
         )
     for start in range(0, *rows, batch_size):
         stop = start + batch_size
         yield (keras.tree.map_structure(lambda leaf: leaf[start:stop], data),)  # noqa: B023
+
+
+def _listed(shapes):
+    return ", ".join(map(str, shapes)) or "none"

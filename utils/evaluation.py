@@ -1,12 +1,16 @@
 """Honest scores: the epoch chosen on validation rows, the test rows scored once, over seeds."""
 
 import dataclasses
+import itertools
 import math
+import numbers
 
 import keras
 import numpy as np
 import pandas as pd
 from scipy import stats
+
+from utils._labels import zero_or_one
 
 __all__ = [
     "Outcome",
@@ -63,7 +67,8 @@ def fit_and_score(
     build : callable
         Returns a fresh compiled model with one sigmoid output and the metric `"accuracy"`.
     train, validation, test : (x, y)
-        Inputs, and labels 0 or 1. The test rows are looked at once, after the choice.
+        Inputs, and labels 0 or 1, (n,) or (n, 1). The test rows are looked at once, after the
+        choice.
     seed : int
         Set before `build` is called, so that a seed gives the same model again.
     epochs, batch_size : int
@@ -81,11 +86,12 @@ def fit_and_score(
     ------
     ValueError
         If the model is not compiled with the metric `"accuracy"`, has another output than
-        one probability a row, or diverged; or if there is not one label a test row.
+        one probability a row, or diverged; or if there is not one label a row, or one is
+        neither 0 nor 1.
     """
-    x_test, y_test = test[0], np.ravel(test[1])  # a column of labels would compare all with all
-    if not len(y_test) == len(x_test) > 0:
-        raise ValueError(f"Received {len(x_test)} test rows with {len(y_test)} labels.")
+    for (x, y), name in ((train, "training"), (validation, "validation"), (test, "test")):
+        labels = zero_or_one(y, len(x), name)  # of the last, the test rows, the score is made
+    x_test, y_test = test[0], labels
     keras.utils.set_random_seed(seed)
     model = build()
     if model.output_shape[1:] != (1,):
@@ -254,13 +260,17 @@ def restarted(model, fresh):
         Compiled; it may have been trained.
     fresh : keras.Model
         Built and compiled by the same function, and not trained. Its weights, its layers' seeds
-        and its optimizer's numbers, the learning rate among them, are copied.
+        and its optimizer's numbers, the learning rate among them, are copied. Nothing else is, so
+        all else but names and initializers has to be the same.
 
     Raises
     ------
     ValueError
-        If the two do not have the same variables in the same order.
+        If one is not compiled, or they differ in their variables, in a layer's options or in what
+        it is called on, in the loss or in the optimizer.
     """
+    if not (model.compiled and fresh.compiled):
+        raise ValueError(f"Compile both {model.name!r} and {fresh.name!r} before one is restarted.")
     pairs = []
     for made in (model, fresh):
         made.optimizer.build(made.trainable_variables)
@@ -271,6 +281,82 @@ def restarted(model, fresh):
             f"{model.name!r} has {len(shapes[0])} variables, {fresh.name!r} {len(shapes[1])}, or "
             f"their shapes differ: restart a model by one that the same function built."
         )
+    for old, new in itertools.zip_longest(_recipe(model), _recipe(fresh)):
+        if old != new:
+            raise ValueError(
+                f"{model.name!r} has {old}, {fresh.name!r} {new}: restart a model by one that the "
+                f"same function built."
+            )
     for old, new in zip(*pairs, strict=True):
         old.assign(new)
     return model
+
+
+def _recipe(model):
+    """Return what a compiled model is made of, in words, but for names and numbers to begin with.
+
+    Its optimizer, its loss, and each layer with what it is called on.
+    """
+    parts = [f"the optimizer {_told(model.optimizer)}", f"the loss {_told(model.loss)}"]
+    return parts + _graph(model)
+
+
+def _graph(model):
+    calls, waiting = {}, []  # the calls by number, in the order of first sight from the outputs
+
+    def origin(tensor):
+        if not isinstance(tensor, keras.KerasTensor):
+            return tensor
+        operation, node, output = tensor._keras_history
+        if (id(operation), node) not in calls:
+            calls[id(operation), node] = len(calls)
+            waiting.append(operation._inbound_nodes[node])
+        return f"output {output} of call {calls[id(operation), node]}"
+
+    if getattr(model, "outputs", None) is None:  # a model with a call of its own
+        return [f"the layer {_told(layer)}" for layer in model.layers]
+    parts = [f"the outputs {[origin(tensor) for tensor in model.outputs]}"]
+    for node in waiting:  # which grows
+        options = {  # that are in use; Keras may write training=False or mask=None, or nothing
+            key: value
+            for key, value in node.arguments.kwargs.items()
+            if value is not None and value is not False
+        }
+        given = keras.tree.map_structure(origin, [node.arguments.args, options])
+        parts.append(f"call {len(parts) - 1}, of {_told(node.operation)} on {_told(given)}")
+    return parts
+
+
+def _told(thing):
+    """Write down a layer, an optimizer or a loss, or a part of its config."""
+    if isinstance(thing, dict) and thing.get("class_name") == "DTypePolicy":
+        return thing["config"]["name"]
+    if isinstance(thing, dict):
+        kept = (
+            f"{key}={_told(value)}"
+            for key, value in thing.items()
+            if key not in ("name", "seed", "build_config", "compile_config")
+            and not key.endswith("_initializer")
+            and not (key == "learning_rate" and isinstance(value, float))  # copied
+        )
+        return f"({', '.join(kept)})"
+    if isinstance(thing, (list, tuple)):
+        return f"[{', '.join(map(_told, thing))}]"
+    if isinstance(thing, keras.Model):
+        return f"{type(thing).__name__} of {_graph(thing)}"
+    if hasattr(thing, "get_config"):
+        try:
+            return type(thing).__name__ + _told(_config(thing))
+        except NotImplementedError:  # a layer of one's own that cannot be told
+            return type(thing).__name__
+    if thing is None or isinstance(thing, (str, slice, numbers.Number)):
+        return repr(thing)
+    return getattr(thing, "__qualname__", type(thing).__name__)
+
+
+def _config(thing):
+    """Return a config without initializers: a constant one would write out its whole table."""
+    twin = object.__new__(type(thing))
+    for name, value in vars(thing).items():
+        twin.__dict__[name] = None if isinstance(value, keras.initializers.Initializer) else value
+    return twin.get_config()

@@ -17,6 +17,7 @@ The data of a Kaggle competition come by `utils.kaggle`: the whole folder, or no
 import argparse
 import dataclasses
 import functools
+import hashlib
 import os
 import sys
 import tomllib
@@ -28,7 +29,7 @@ from utils.download import Refused, digest, download, kind_of, sweep, workshop
 from utils.kaggle.archives import holds_files
 from utils.unpack import unpack
 
-__all__ = ["DataUnavailable", "edition_of", "fetch", "locate", "source_of"]
+__all__ = ["DataUnavailable", "edition_of", "fetch", "fingerprint", "locate", "source_of"]
 
 REGISTRY = switches.PROJECT / "data" / "registry.toml"
 
@@ -161,10 +162,33 @@ def edition_of(name, folder=None):
     DataUnavailable
         If a required file is missing.
     """
+    data = _complete(name, folder)
+    return data.edition(data.form())
+
+
+def fingerprint(name, folder=None):
+    """Return eight hexadecimal digits that tell a folder's required files from any others.
+
+    Parameters
+    ----------
+    name, folder
+        As in :func:`edition_of`.
+
+    Raises
+    ------
+    DataUnavailable
+        If a required file is missing.
+    """
+    data = _complete(name, folder)
+    digests = (data.digest(part) for part in data.form() if data.parts[part])
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:8]
+
+
+def _complete(name, folder):
     data = _DataSet.read(name, folder)
     if missing := [part for part in data.missing() if data.parts[part]]:
         raise DataUnavailable(f"{name}: no {', '.join(missing)} in {data.folder}.")
-    return data.edition(data.form())
+    return data
 
 
 @dataclass(frozen=True)

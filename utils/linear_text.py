@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from utils._labels import zero_or_one
 from utils.naive_bayes import NaiveBayesLogisticRegression
 
 __all__ = ["LINEAR", "as_text", "fit_linear"]
@@ -27,8 +28,21 @@ def as_text(ids):
     -------
     list of str
         `"12 7 4999"` for a row `[0, 0, 12, 7, 4999]`.
+
+    Raises
+    ------
+    ValueError
+        If it is no matrix of integers from 0.
     """
-    return [" ".join(map(str, row[row > 0].tolist())) for row in np.asarray(ids)]
+    ids = np.asarray(ids)
+    if ids.ndim != 2 or ids.dtype.kind not in "iu" or (ids < 0).any():
+        below = f", the least {ids.min()}" if ids.dtype.kind in "iu" and ids.size else ""
+        hint = " One review x is x[None]." if ids.ndim == 1 else ""
+        raise ValueError(
+            f"Received {ids.dtype} ids of shape {ids.shape}{below}; a matrix of integers from 0 is "
+            f"accepted, one row a review.{hint}"
+        )
+    return [" ".join(map(str, row[row > 0].tolist())) for row in ids]
 
 
 def fit_linear(name, train, validation):
@@ -41,7 +55,7 @@ def fit_linear(name, train, validation):
         pairs, rare ones weighing more. `"naive Bayes, triples"`: on words, pairs and triples,
         weighted as in :mod:`utils.naive_bayes`.
     train, validation : (ids, labels)
-        (n, length) word ids with 0 for padding, and (n,) labels.
+        (n, length) word ids with 0 for padding, and (n,) or (n, 1) labels, 0 or 1.
 
     Returns
     -------
@@ -51,7 +65,8 @@ def fit_linear(name, train, validation):
     Raises
     ------
     ValueError
-        If there is no such model, or two n-grams that occur in two texts each are not found.
+        If there is no such model, ids are no matrix of integers from 0, there is not one label a
+        row, labels are others than 0 and 1, or too few n-grams are found.
     """
     if name not in LINEAR:
         raise ValueError(f"name={name!r} is not one of {', '.join(LINEAR)}.")
@@ -62,13 +77,19 @@ def fit_linear(name, train, validation):
     else:
         vectorizer = CountVectorizer(binary=True, **cut)
         kind = LogisticRegression if longest == 1 else NaiveBayesLogisticRegression
-    known, new = (
-        vectorizer.fit_transform(as_text(train[0])),
-        vectorizer.transform(as_text(validation[0])),
+    (texts, labels), (new_texts, new_labels) = (
+        _checked(*train, "training"),
+        _checked(*validation, "validation"),
     )
-    fitted = [kind(C=C, max_iter=500).fit(known, train[1]) for C in strengths]
-    best = max(fitted, key=lambda model: model.score(new, validation[1]))
+    known, new = vectorizer.fit_transform(texts), vectorizer.transform(new_texts)
+    fitted = [kind(C=C, max_iter=500).fit(known, labels) for C in strengths]
+    best = max(fitted, key=lambda model: model.score(new, new_labels))
     return TextModel(vectorizer, best)
+
+
+def _checked(ids, labels, name):
+    texts = as_text(ids)
+    return texts, zero_or_one(labels, len(texts), name)
 
 
 class TextModel:
@@ -87,8 +108,12 @@ class TextModel:
 
     def probabilities(self, ids):
         """Return the (n,) probabilities of label 1 for (n, length) ids."""
-        return self.classifier.predict_proba(self.vectorizer.transform(as_text(ids)))[:, 1]
+        return self._judged(as_text(ids))
 
     def score(self, ids, labels):
-        """Return the share of rows whose likelier label is right."""
-        return float(np.mean((self.probabilities(ids) > 0.5) == labels))
+        """Return the share of rows whose likelier label is right; labels are 0 or 1, one a row."""
+        texts, labels = _checked(ids, labels, "scored")
+        return float(np.mean((self._judged(texts) > 0.5) == labels))
+
+    def _judged(self, texts):
+        return self.classifier.predict_proba(self.vectorizer.transform(texts))[:, 1]

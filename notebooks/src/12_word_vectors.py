@@ -18,8 +18,8 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | under a minute | 1.3 GB |
-# | full | a quarter of an hour | 2 GB |
+# | quick | under a minute | 1.1 GB |
+# | full | about a quarter of an hour (estimated) | 1.6 GB |
 #
 # **Data.** [GloVe](https://nlp.stanford.edu/projects/glove/) 6B, 50 numbers for each of 400,000
 # words of Wikipedia and newspapers (Pennington, Socher and Manning 2014; public domain), and the
@@ -677,7 +677,21 @@ examined = windows(other_text, held_out, "as in the text", np.random.default_rng
 
 
 # %%
-@lesson.remember(depends=(judge, windows, WordEmbedding, agreement, repr(reviews)))
+@lesson.remember(
+    depends=(
+        judge,
+        windows,
+        WordEmbedding,
+        agreement,
+        cosines,
+        around,
+        text,
+        centres,
+        theirs,
+        examined,
+        repr(reviews),
+    )
+)
 def read(passes, stages, batch_size, seed):
     """Read the text; return the table, and (share of a pass, accuracy, agreement) on the way."""
     keras.utils.set_random_seed(seed)
@@ -770,7 +784,7 @@ def met(text, centres):
 
 
 # %%
-@lesson.remember(depends=(met, repr(reviews)))
+@lesson.remember(depends=(met, around, text, centres, repr(reviews)))
 def count_words(dimensions=50):
     """Return word vectors, (5000, dimensions), from counts alone."""
     table = met(text, centres)
@@ -872,7 +886,9 @@ some = np.random.default_rng(0).permutation(len(reviews.y_test))[:5000]
 
 
 # %%
-@lesson.remember(depends=(opinion, WordEmbedding, fit_and_score, restarted, repr(reviews)))
+@lesson.remember(
+    depends=(opinion, WordEmbedding, fit_and_score, restarted, length, some, repr(reviews))
+)
 def begun_from(table, labelled, epochs, seed):
     """Train on a few labelled reviews; return the accuracy on test reviews."""
     rows = np.random.default_rng(seed).permutation(len(reviews.y_train))[:labelled]

@@ -84,9 +84,12 @@ class Reviews:
     folder: Path = field(default=Path())
 
     def __repr__(self):
+        cut = "" if (self.padding, self.truncating) == ("pre", "pre") else (
+            f", padding {self.padding}, truncating {self.truncating}"
+        )  # fmt: skip
         return (
             f"Reviews: {len(self.x_train):,} to train, {len(self.x_test):,} to test, "
-            f"{self.vocabulary_size:,} ids, {self.length} tokens "
+            f"{self.vocabulary_size:,} ids, {self.length} tokens{cut} "
             f"({self.source}, edition {self.edition})"
         )
 
@@ -108,8 +111,14 @@ class Reviews:
         Raises
         ------
         ValueError
-            If an argument is not what :func:`load_imdb` accepts.
+            If an argument is not what :func:`load_imdb` accepts, or a sequence holds anything but
+            whole numbers from 0. The message names the sequence.
         """
+        if sequences is not self.sequences_train and sequences is not self.sequences_test:
+            sequences = [
+                checked_ids(ids, hint=f" This is sequences[{number}].")
+                for number, ids in enumerate(sequences)
+            ]
         return _matrix(
             sequences,
             self.vocabulary_size if vocabulary_size is None else vocabulary_size,
@@ -146,7 +155,8 @@ class Reviews:
         """Turn text into a row of ids, split into words as the data were.
 
         Capitals become small, punctuation becomes spaces, apostrophes stay. Words that are
-        not among the first `vocabulary_size` - 2, unknown ones included, get the rare id.
+        not among the first `vocabulary_size` - 2, unknown ones included, get the rare id. A word
+        with a typographic apostrophe that would get it is looked up with a plain one.
 
         Parameters
         ----------
@@ -157,10 +167,24 @@ class Reviews:
         -------
         numpy.ndarray
             (length,) int32, ready for a model trained on `x_train`.
+
+        Raises
+        ------
+        ValueError
+            If it is no text.
         """
+        if not isinstance(text, str):
+            raise ValueError(
+                f"text is a {type(text).__name__}, {text!r:.60}; one text is accepted, a str."
+            )
+        rare = self.vocabulary_size - 1
+
+        def rank(word):
+            own = self.word_index.get(word, rare)
+            return own if own < rare else self.word_index.get(word.replace("’", "'"), rare)
+
         words = [word for word in text.lower().translate(TO_SPACES).split(" ") if word]
-        ranks = [self.word_index.get(word, self.vocabulary_size - 1) for word in words]
-        return self.matrix([ranks])[0]
+        return self.matrix([[rank(word) for word in words]])[0]
 
     @cached_property
     def _ranked(self):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils import standins, switches
-from utils.fetch import edition_of, fetch, locate, source_of
+from utils.fetch import edition_of, fetch, fingerprint, locate, source_of
 
 __all__ = ["Origin", "find", "require"]
 
@@ -19,7 +19,11 @@ class Origin:
 
     @property
     def edition(self):
-        """Which edition the folder holds; real files are hashed to know."""
+        """Which edition the folder holds; real files are hashed to know.
+
+        Unlisted files are `"other"` and eight digits of their hash: what was computed from one
+        set of your own is then never taken for what another would give.
+        """
         if self.source == "stand-in":
             return standins.edition_of(self.folder)
         edition = edition_of(self.name, self.folder)
@@ -27,7 +31,7 @@ class Origin:
             raise ValueError(
                 f"{self.folder} mixes the editions {edition}. Keep the files of one of them."
             )
-        return edition
+        return f"other {fingerprint(self.name, self.folder)}" if edition == "other" else edition
 
 
 def find(name, folder=None):
