@@ -179,8 +179,9 @@ def models(reviews, glove):
 def draw(table, path):
     """Draw accuracy against seconds."""
     fig, axes = plots.figure(width=9, height=4.6)
-    counting = np.isin(table.index, list(LINEAR))
-    for kind, colour, label in ((counting, "orange", "counting"), (~counting, "blue", "networks")):
+    counting, both = np.isin(table.index, list(LINEAR)), table.index == "sentiment.best"
+    kinds = {"counting": counting, "network": ~(counting | both), "both": both}
+    for (label, kind), colour in zip(kinds.items(), ("orange", "blue", "green"), strict=True):
         axes.semilogx(table["processor seconds"][kind], table["test accuracy"][kind], "o",
                       color=plots.COLOURS[colour], label=label)  # fmt: skip
     axes.set(xlabel="processor seconds to train once", ylabel="accuracy on the test reviews")
