@@ -285,8 +285,10 @@ from utils.vgg import imagenet_base, vgg16
 
 if photographs:
     keras.config.set_dtype_policy(precision)
-    base = imagenet_base((pixels, pixels, 3))
-    keras.config.set_dtype_policy("float32")
+    try:
+        base = imagenet_base((pixels, pixels, 3))
+    finally:  # else all that is built later would be of mixed precision too
+        keras.config.set_dtype_policy("float32")
 else:
     base = vgg16((pixels, pixels, 3), width=1 / 8)
     scores = layers.Dense(5, activation="softmax", kernel_initializer="zeros")
@@ -298,8 +300,8 @@ print(f"{base.name}: {len(base.layers)} layers, {base.count_params():,} weights"
 # %% [markdown]
 # As in the course, what the frozen convolutions make of each picture is computed once. We stop after
 # the **fourth** of five blocks, since section 5 retrains the fifth. (Processors with bfloat16
-# arithmetic go through frozen convolutions several times faster, and the features change by less than
-# a hundredth of their scale. On one without, set `precision` to `"float32"`.)
+# arithmetic go through frozen convolutions faster; notebook 09 measures what it changes. On one without,
+# set `precision` to `"float32"`.)
 
 # %%
 bottom = keras.Model(base.input, base.get_layer("block4_pool").output)
@@ -356,7 +358,7 @@ def trained_block():
 # looks at that, too.
 #
 # Some rows are held out for good. What we train on is drawn anew for each seed, so that the
-# intervals at the end cover the luck of the draw as well.
+# intervals at the end cover the luck of that draw as well; the held-out rows stay the same.
 
 # %%
 order = np.random.default_rng(0).permutation(len(label))
@@ -430,6 +432,9 @@ before, right = score(plain, deep[held_out], label[held_out])
 print(f"our head without batch norm: loss {before:.4f}, accuracy {right:.3f}")
 
 # %% [markdown]
+# In our full run the network is right on a few more of 1,500 photographs than the linear model: no difference.
+# These features leave a head little to gain in accuracy; keep that in mind in section 6.
+#
 # ## 3. Put it in by hand
 #
 # `plain` has learned weights that fit one another. Now a batch norm goes behind each hidden layer.
@@ -477,7 +482,7 @@ def with_batchnorm(way):
 # %%
 def answers(model, training):
     """Return the probabilities of the held-out rows, in batches as in training."""
-    batches = np.array_split(deep[held_out], held_out_rows // batch_size)
+    batches = np.array_split(deep[held_out], max(1, held_out_rows // batch_size))
     return np.concatenate([model(batch, training=training) for batch in batches])
 
 
@@ -504,17 +509,16 @@ table.map("{:.3g}".format)
 # %%
 fig, (left, middle) = figure(1, 2, width=10, height=3.2, sharey=True)
 for height, (used, trained_way, change) in enumerate(rows.values()):
-    left.plot(used / before, height, "o", color=COLOURS["blue"], markersize=8)
+    left.plot(used / before, height, "o", color=COLOURS["blue"], markersize=8,
+              label=None if height else "in use")  # fmt: skip
     left.plot(trained_way / before, height, "s", color=COLOURS["orange"], markersize=7,
-              markerfacecolor="none")  # fmt: skip
+              markerfacecolor="none", label=None if height else "as in training")  # fmt: skip
     middle.plot(max(change, 1e-8), height, "o", color=COLOURS["blue"], markersize=8)
-left.plot(
-    record["after"] / record["before"], 1, "D", color=COLOURS["black"], markerfacecolor="none"
-)
 left.axvline(1, color=COLOURS["grey"], linestyle=":")
 left.set_yticks(range(len(rows)), list(rows))
 left.set(ylim=(3.6, -0.6), xlabel="loss / loss of the network as it was")
-left.set_title("● in use   □ as in training   ◇ the original's")
+left.set_title("What happens to the loss")
+left.legend(loc="lower right")
 middle.set(xscale="log", xlabel="largest change of a probability")
 middle.set_title("What the new layers change, in use")
 show(
@@ -526,14 +530,19 @@ show(
 
 # %% [markdown]
 # * **Defaults** look harmless in use: the moving averages say mean 0, variance 1, so hardly anything
-#   happens. It is a trap. As in training, the batch's own statistics count, and the weights behind
+#   happens. As in training, the batch's own statistics count, and the weights behind
 #   get numbers they have never seen. The first step of `fit` would meet that network.
 # * **γ = var** is what the course ran: each unit comes out by its own factor √var too wide, or too
 #   narrow.
 # * **γ = √var** is right but for ε; **γ = √(var + ε)** is right to rounding.
 #
-# As in training even the right one differs a little, by the luck of the batches. That is the noise of
-# section 1. And here is what the layer behind `fc1` gets to see:
+# As in training even the right one differs: each batch has its own mean and spread. That is the noise of
+# section 1, and with batches of this size it is not small. Mind one thing: *in use* the last way changes nothing
+# whatever mean and variance one writes down, as long as they are the same in both places. The measured ones
+# matter as soon as training normalises by the batch. So look at both columns.
+#
+# Here is what the layer behind `fc1` gets to see. The defaults blow up what was rare, shrink what was common,
+# and make the zeros negative; the right way leaves every number where it was:
 
 # %%
 seen = activations[0][:100]
@@ -551,7 +560,7 @@ for panel, (name, after) in zip(axes, panels.items(), strict=True):
 show(
     fig,
     alt="Outputs of fc1 before and after batch norm, in three panels. With default parameters all "
-    "are squeezed around zero; with γ = var each unit has a slope of its own; with γ = √(var + ε) "
+    "lie around zero; with γ = var each unit has a slope of its own; with γ = √(var + ε) "
     "all lie on the diagonal.",
 )
 
@@ -646,12 +655,14 @@ show(
 # %% [markdown]
 # Watch the defaults: they begin where the untouched network is. But training normalises by the batch,
 # so its steps mend another network than the one that is scored, until the moving averages have caught
-# up. γ = var has to unlearn its own start; the course spent an epoch on a doubled ImageNet to come
-# back from 4.76 to 1.57, where it had been 1.52 without batch norm. And √(var + ε) starts level and
-# trains on. (Ours loses less by γ = var than the course did: variances near 1 are near their roots.)
+# up. γ = var has to unlearn its own start; the course spent an epoch on all of ImageNet, taken twice, to come
+# back from 4.76 to 1.57, where it had been 1.52 without batch norm. And √(var + ε) starts level.
 #
-# How much harm the defaults do depends on the network. At quick scale the loss climbs away; in our full
-# run, a head hardly older than its batch norm, training mends it as fast as it shows. Do not count on it.
+# How much harm the defaults do depends on the network. At quick scale the loss climbs away. In our full run, one
+# seed and a head three epochs old, they do none: after thirty steps all but γ = var lie together, and the
+# untouched network is the lowest nearly throughout, so inserting did not speed this one up either. The weights
+# of a network that was tuned for longer have more to lose. The right insertion costs one line more and needs no
+# luck.
 #
 # ## 5. Does it train faster?
 #
@@ -699,7 +710,8 @@ def train_head(normalise, dropout, factor, rate, seed, epochs):
 # Three races. *Undivided* is what you get without the division of section 2, as the course had it:
 # there, a batch norm behind the first layer also mends the scale. In the others it cannot win by that.
 #
-# Each rival gets the learning rate that suits it best. Before you look: will that be the same for both?
+# Each rival gets the rate with the lowest training loss over all epochs, in one seed. Before you look: will that
+# be the same for both?
 
 # %%
 kinds = {"no batch norm": False, "batch norm": True}
@@ -805,16 +817,19 @@ for rate, pair in by_rate.items():
     print(text)
 
 # %% [markdown]
-# In our full run batch norm saves steps at every rate, a third or more of them on average. And look at
-# the curves above: without it the larger rates jump about; with it all four fall smoothly. That is the
-# *stability* which the notes speak of.
+# (Mean ± standard deviation over the seeds, then half the width of the mean's 95 % interval. Only the second
+# says what we know.) In our full run batch norm saves steps at every rate, a third or more of them on average;
+# for this short way 0.001 suits both best. And look at the curves above: without it the larger rates jump
+# about; with it all four fall smoothly. That is the *stability* which the notes speak of. But look at their
+# right ends, too: after twelve epochs the head without batch norm has the lower training loss at 0.001 and
+# at 0.003. What batch norm buys here is a fast beginning.
 #
 # *Saved* is the share of the steps, or of the seconds, that batch norm needs less; a negative share
 # means that it needs more. Next, the last block of convolutions. There the two start as *the same
 # function*: trained convolutions and a fresh head. The rival has batch norm inserted behind all five
 # hidden layers. (Its moving averages move by a tenth in each step, not by a hundredth as by default:
 # some thirty steps are too few for that. Notebook 04 tells the story.) One epoch with seed 0 chooses
-# the rate.
+# the rate, of two; the smaller won, and a smaller one still might be better.
 
 
 # %%
@@ -887,9 +902,9 @@ steps, seconds = {}, {}
 for name, race in runs.items():
     steps[name] = summarise(saved(race, lambda r: 1, finish(race)))
     seconds[name] = summarise(saved(race, lambda r: r["seconds"], finish(race)))
-    bare, normal = (np.mean([r["seconds"] for r in records]) for records in race)
+    each = [np.mean([r["seconds"] for r in records]) for records in race]
     print(f"{name}, to a training loss of {finish(race):.3f}: steps saved {steps[name]}")
-    print(f"    seconds saved {seconds[name]}; a step takes {normal / bare:.2f} times as long")
+    print(f"    seconds saved {seconds[name]}; a step takes {each[1] / each[0]:.2f} times as long")
 
 # %%
 lesson.claim(
@@ -906,11 +921,11 @@ lesson.claim(
 # %% [markdown]
 # Steps are what the papers count; seconds are what you wait for. A step with batch norm does more work,
 # so fewer seconds are saved than steps. (Where a step with batch norm seems *cheaper* than one without,
-# as in the last block of our full run, the clock is wrong, not the work: other programs shared the
-# machine. So we claim no seconds there.)
+# as in the last block of our full run, that cannot be: other programs shared the machine. Take all seconds here
+# as rough.)
 #
-# **The verdict on speed: yes for the head, in steps, at each rate.** For the last block, after two epochs, our three
-# seeds cannot tell: its convolutions were trained with care already, and start in a good scale.
+# **The verdict on speed: yes for the head, to a training loss of 0.1, at each of four rates, in five seeds; not
+# all the way down.** For the last block our three seeds, two epochs each, cannot tell.
 #
 # ## 6. Does it overfit less?
 #
@@ -931,12 +946,21 @@ def log_scale(axis):
 
 
 # %%
+def gap(record, goal):
+    """Return held-out minus training loss, where the training loss falls to the goal."""
+    epoch = crossing(record, goal)
+    return float(np.interp(epoch, np.arange(len(record["held out"])), record["held out"])) - goal
+
+
+# %%
 fig, axes = figure(2, 2, width=10, height=6.4)
 for panel, (name, race) in zip(axes.flat, runs.items(), strict=True):
     for records, kind, colour in zip(race, kinds, ("orange", "blue"), strict=True):
         for number, r in enumerate(records):
-            panel.plot(r["training"][1:], r["held out"][1:], "o-", color=COLOURS[colour],
-                       markersize=3, linewidth=1, label=None if number else kind)  # fmt: skip
+            panel.plot(r["training"][1:], r["held out"][1:], ".-", color=COLOURS[colour],
+                       markersize=3, linewidth=1, alpha=0.35)  # fmt: skip
+            panel.plot(finish(race), gap(r, finish(race)) + finish(race), "o", color=COLOURS[colour],
+                       label=None if number else kind)  # fmt: skip
     panel.axvline(finish(race), color=COLOURS["grey"], linestyle=":")
     log_scale(panel.xaxis)
     panel.set(xlabel="training loss, falling", ylabel="held-out loss")
@@ -946,17 +970,11 @@ axes[0, 0].legend()
 show(
     fig,
     alt="Held-out loss against training loss, one line a seed, without and with batch norm, in four "
-    f"panels: {', '.join(runs)}. A dotted line marks where gaps are compared.",
+    f"panels: {', '.join(runs)}. Large dots on a dotted line: where gaps are compared.",
 )
 
 
 # %%
-def gap(record, goal):
-    """Return held-out minus training loss, where the training loss falls to the goal."""
-    epoch = crossing(record, goal)
-    return float(np.interp(epoch, np.arange(len(record["held out"])), record["held out"])) - goal
-
-
 def narrowed(race, goal):
     """Return by how much the second kind narrows the gap of the first, for each seed."""
     bare, normal = ([gap(r, goal) for r in records] for records in race)
@@ -968,19 +986,23 @@ for rate, pair in by_rate.items():
     print(f"head, both at {rate:g}: narrowed by {summarise(narrowed(pair, finish(pair)))}")
 gaps = {name: summarise(narrowed(race, finish(race))) for name, race in runs.items()}
 for name, race in runs.items():
-    bare, normal = (np.mean([gap(r, finish(race)) for r in records]) for records in race)
-    print(f"{name}: gap {bare:.3f} without, {normal:.3f} with; narrowed by {gaps[name]}")
+    each = [np.mean([gap(r, finish(race)) for r in records]) for records in race]
+    print(f"{name}: gap {each[0]:.3f} without, {each[1]:.3f} with; narrowed by {gaps[name]}")
 
 # %% [markdown]
-# On the head, in our full run, the curves say no: at equal training loss the gap with batch norm is no
-# narrower than without; at each rival's best rate it is clearly wider. But look at the *undivided* features,
-# those of the course. There the network without batch norm is lost: what it learns by heart says
-# little about strangers. Batch norm narrows that gap by far, and so does one division.
-# (At equal loss the networks need not be equally sure of themselves: hence the accuracies below.)
+# On the head, in our full run, the curves say no. At a training loss of 0.1 and the same rate, the gap with batch
+# norm is a little wider at the two smaller rates, and five seeds cannot tell at the two larger ones; at each
+# rival's chosen rate it is wider by more, but then the rates differ too. All this is early, after some twenty
+# steps, when the moving averages still remember their start; further to the right the curves lie on one another.
+#
+# Now look at the *undivided* features, those of the course. There the network without batch norm pays dearly.
+# It names nearly as many strangers rightly (the table below: some two points fewer), but when it is wrong it is
+# far too sure of itself. Batch norm narrows that gap by far, and so does one division.
 #
 # The lesson adds that batch norm lets us "avoid relying too heavily on dropout". So which narrows the gap
 # more, and is one left over when the other is there? All against the bare head, at one training loss; and
-# the figure that a competition pays for: accuracy on the held-out rows when nobody stops early.
+# accuracy on the held-out rows when nobody stops early. (Kaggle scores cats and dogs by log loss: that is the
+# height of the curves' right ends above.)
 
 # %%
 bare = runs["head"][0]
@@ -1037,7 +1059,8 @@ lesson.claim(
     sd=gaps["head"].sd,
     note=f"gap in loss at equal training loss, head: narrowed by {gaps['head']}; both beside dropout "
     f"alone: {gaps['head, dropout']}; dropout beside neither: {against_bare['dropout']}; last block "
-    f"{gaps[LAST]}; accuracy gained {gained['head']}, {gained['head, dropout']}, {gained[LAST]}",
+    f"{gaps[LAST]}; features undivided {gaps['head, undivided']}; accuracy gained {gained['head']}, "
+    f"{gained['head, dropout']}, {gained[LAST]}, undivided {gained['head, undivided']}",
     data=data,
     seeds=len(seeds),
 )
@@ -1045,8 +1068,10 @@ lesson.claim(
 # %% [markdown]
 # In our full run neither batch norm nor dropout narrows the gap of this small head on well-scaled
 # features, nor do they together, and their accuracies lie within a point of each other; for the last block the
-# interval is too wide to tell. With undivided features batch norm gains some two points. **The verdict on overfitting: not here.** What "tends to reduce overfitting" may rest on is the scale. A
-# network that begins with numbers far too large overfits badly, and batch norm prevents that.
+# interval is too wide to tell. **The verdict on overfitting: it depends on the scale.** On features as the course
+# had them, yes, by far, and some two points of accuracy with it. On features divided by their spread, no; and
+# that division alone does as much as batch norm. What "tends to reduce overfitting" may rest on is a network
+# that begins with numbers far too large. (The course had dropout as well; undivided with dropout we did not run.)
 #
 # ## 7. The verdict, in one picture
 #
@@ -1061,6 +1086,9 @@ for panel, (what, by_race) in zip(axes, found.items(), strict=True):
     intervals(panel, {name: (s.mean, s.half_width or 0) for name, s in by_race.items()}, x=what)
     panel.axvline(0, color=COLOURS["grey"], linestyle=":")
     panel.locator_params(axis="x", nbins=5)
+axes[1].set_xscale("symlog", linthresh=0.2, linscale=2)  # one gap is ten times the others
+axes[1].set_xticks([-0.2, 0, 0.2, 1], ["-0.2", "0", "0.2", "1"])
+axes[1].set_xlabel("gap narrowed, loss (squeezed beyond 0.2)")
 show(
     fig,
     alt="; ".join(
@@ -1078,7 +1106,7 @@ show(
 #
 # Any trained Keras model with a graph will do: load yours, insert, compile, train on. Give
 # `insert_batchnorm` inputs such as the network was trained on, prepared in the same way: an array, batches
-# from disk, a `tf.data` pipeline. Some hundreds of rows are enough.
+# from disk, a `tf.data` pipeline. We used the thousand rows that we train on.
 
 # %%
 mine = keras.Sequential(
@@ -1090,8 +1118,9 @@ better.compile("adam", "mse")
 print([layer.name for layer in better.layers])
 
 # %% [markdown]
-# **On Kaggle**, insert into the head of your pre-trained network first: it costs nothing at the start, and
-# one run with and one without, on the same rows, tells you whether it pays for *your* data.
+# **On Kaggle**, insert into the head of your pre-trained network first: it changes nothing at the start. Then
+# train with and without on the same rows, three to five seeds each; one pair of runs can mislead you, as the
+# intervals above show. And see that no batch has a single row, whose variance is 0.
 #
 # ## Exercises
 #
@@ -1155,12 +1184,12 @@ def folded(model, norm, dense):
 
 # %%
 trained_one = compiled(True, 0.0)  # it has been trained with batch norm above
-bare = build(normalise=False)
-bare.get_layer("fc1").set_weights(trained_one.get_layer("fc1").get_weights())
-bare.get_layer("fc2").set_weights(folded(trained_one, "fc1_batchnorm", "fc2"))
-bare.get_layer("scores").set_weights(folded(trained_one, "fc2_batchnorm", "scores"))
-apart = np.abs(answers(bare, False) - answers(trained_one, False)).max()
-print(f"without batch norm, {bare.count_params():,} weights: answers differ by {apart:.1e}")
+without = build(normalise=False)
+without.get_layer("fc1").set_weights(trained_one.get_layer("fc1").get_weights())
+without.get_layer("fc2").set_weights(folded(trained_one, "fc1_batchnorm", "fc2"))
+without.get_layer("scores").set_weights(folded(trained_one, "fc2_batchnorm", "scores"))
+apart = np.abs(answers(without, False) - answers(trained_one, False)).max()
+print(f"without batch norm, {without.count_params():,} weights: answers differ by {apart:.1e}")
 
 # %% [markdown]
 # ## What you learned
@@ -1168,11 +1197,12 @@ print(f"without batch norm, {bare.count_params():,} weights: answers differ by {
 # * Batch norm normalises each unit over the batch, and two trained numbers a unit give mean and spread back;
 #   in use, moving averages stand in for the batch.
 # * γ = √(var + ε), β = mean, and the same mean and variance as moving averages: inserted so, it changes
-#   nothing. γ = var is not that, and defaults only look harmless until the first step of training.
+#   nothing. γ = var is not that, and the defaults leave a network as it was in use, but not in training.
 # * "Faster" and "overfits less" are two claims. Compare speed at the same training loss, and the gap at
 #   the same training loss too; with seeds, paired.
-# * In our full run it saves steps at every learning rate, and fewer seconds. It does not overfit less,
-#   unless the features come in a bad scale: that it mends, as one division does.
+# * In our full run it saves a third or more of the steps to a training loss of 0.1, at every learning rate; what
+#   it saves in seconds is less. It does not overfit less, unless the features come in a bad scale: that it
+#   mends, as one division does.
 # * After training it can be folded away.
 #
 # **Next:** notebook 09, *Dogs vs cats*, builds the lesson's best model, and finds out what each of its
