@@ -12,7 +12,7 @@
 # * to write a network as a drawing: layers are functions, and what they pass on are promises;
 # * what that buys: a layer used twice, branches, several inputs and outputs, a model as a layer,
 #   and a look inside a trained one;
-# * when metadata beside an image helps, by how much, and what is the most they could help;
+# * when metadata beside an image helps, by how much, and how much help to expect;
 # * three ways in which they disappoint: the image knows already, the numbers are too large, the
 #   note gives the answer away;
 # * that an embedding is a one-hot row times a matrix, in its values and in its gradients, and what
@@ -84,7 +84,7 @@ show(fig, alt="Three graphs: a chain; one with the same layer on two inputs; one
 # %% [markdown]
 # ## 1. One network, written twice
 #
-# Here is a fully connected network, first as a list, as in all lessons so far.
+# Here is a fully connected network, first as a list.
 
 # %%
 digits = load_digits()
@@ -131,7 +131,7 @@ print("same summary:", rows_of_summary(chain) == rows_of_summary(graph))
 print(f"largest difference of {answers[0].size:,} chances: {abs(answers[0] - answers[1]).max()}")
 
 # %% [markdown]
-# No difference at all. The one visible novelty is a row for the input in the summary. So nothing
+# No difference at all (the graph's summary has one row more, for the input, which we left out). So nothing
 # is lost by writing functions; what is gained comes now.
 #
 # > **Then and now.** In Keras 1 it was `Model(input=..., output=...)`, today `Model(inputs,
@@ -267,7 +267,7 @@ show(fig, alt="A chain of four tensors joined by the layers flat, hidden and dig
 #
 # Call a layer twice and it has still one set of weights. What happens to its gradient? Let us
 # read it off: one step of plain gradient descent with learning rate 1 changes the weights by
-# exactly minus the gradient. With whole numbers all through, float32 does not round, so "equal"
+# exactly minus the gradient. With whole numbers and quarters all through, float32 does not round, so "equal"
 # will mean equal.
 
 
@@ -439,7 +439,7 @@ in_order = int(np.sum(np.diff(middle) > 0))
 show(fig, alt=f"Scores of unseen pictures by digit; {in_order} of 9 steps between medians go up.")
 
 # %% [markdown]
-# Go up from diamond to diamond: most steps lead to the right. The scale is the network's own, for
+# Go up from diamond to diamond: most steps lead to the right (one training; single pictures scatter widely). The scale is the network's own, for
 # only differences were ever judged. Chess ratings are made like this, from who beat whom.
 #
 # `score` was a layer we had a name for. But **any** promise on the way can be an output: a new
@@ -529,9 +529,11 @@ for digit in (6, 9):
     )
 
 # %% [markdown]
-# The calculator was right about the turns: when the network errs, it errs by a half. About 6 and 9
-# it was not, at full scale: both are hard to name, but a 9 is seldom read as a 6. So much for a
-# good story that nobody has counted.
+# On the average the calculator was right, but at full scale the hardest turn of all is that of the 4, which it does
+# not list. And nearly all wrong turns are wrong by a half, for any digit: upright or lying is easy to see. About
+# 6 and 9 it was half right: of the misread sixes many became a nine, of the misread nines hardly one a six. Count
+# before you believe a good story. (One training, some sixty pictures a digit: each point is good to about
+# a tenth.)
 #
 # Now a look at the body: 64 numbers for each picture, as many as there are pixels. Two pictures of
 # one digit in different turns have few pixels in common. Are they closer in there? For each
@@ -573,7 +575,7 @@ show(fig, alt="Ten digits, and the nearest otherwise turned picture to each, by 
 
 # %% [markdown]
 # Blue is the same digit, orange another. Inside, one digit's turns have moved closer together, as
-# the first question wants it; but not onto each other, for the second must tell them apart. This
+# the first question wants it; but not onto each other, as is needed if the second is to be answered. This
 # is the trick behind the "VGG features" of notebooks 05 and 09: cut a trained network open, and
 # keep what comes out there.
 #
@@ -734,7 +736,9 @@ show(fig, alt="Left: features, dropout, hidden, answer. Right: a note joins just
 # %% [markdown]
 # Each seed deals the pictures anew: half to learn from, one in eight to calibrate by, the rest to
 # be scored on. With and without the size, the pictures and their order are the same, so
-# the comparison is **paired**. The number of epochs is fixed; nothing is chosen by the score.
+# the comparison is **paired**. The number of epochs is fixed; nothing is chosen by the score. (All seeds share
+# one base and deal from the same pictures. So the intervals say how much depends on the deal and the head, not
+# what another base would do; cut, squashed and padded rest on one base each.)
 
 
 # %%
@@ -772,8 +776,9 @@ noted = {
 }
 
 # %% [markdown]
-# And the best possible? Take the head that sees the picture alone, and add, by Bayes' rule, the
-# planted log odds of the size. It can only be right if the head's chances are honest: of the
+# And how much should we expect? Take the head that sees the picture alone, and add, by Bayes' rule, the
+# planted log odds of the size: the right sum if, within a kind, looks and size have nothing to do with each
+# other. It can only be right if the head's chances are honest: of the
 # pictures that it calls a dog with 80 %, 80 % must be dogs. So one number, a temperature that
 # stretches or shrinks its log odds, is fitted first, on the pictures for calibrating.
 
@@ -839,8 +844,9 @@ for measure in ("accuracy", "log loss"):
     print(f"{measure}, Bayes' rule would bring: {gained('cut', measure, bayes)}")
 
 # %% [markdown]
-# So much, on this stand-in, does the size bring; the lines of Bayes' rule say how much was to be
-# had. At full scale the head gets all of it in log loss, and most of it in accuracy. Has it found
+# So much, on this stand-in, does the size bring (a log loss that falls is better); the lines of Bayes' rule say
+# how much was to be expected. At full scale the head gains as much in log loss, and in accuracy the two lie
+# within each other's intervals. Has it found
 # the planted odds? We ask it what each size is worth to it, in log odds. And are its chances
 # honest?
 
@@ -891,7 +897,8 @@ show(
 
 # %% [markdown]
 # Nobody told the head these log odds. On the dotted line, what it found is what was planted; at
-# full scale the points lie close to it. So **one-hot, side by side, just before the last layer** is
+# full scale most sizes lie within .3 of it, and the most cat-like one is underestimated by .4. Right: both heads
+# mean nearly what they say. So **one-hot, side by side, just before the last layer** is
 # no trick but arithmetic.
 #
 # ## 7. Numbers of another scale
@@ -967,14 +974,14 @@ show(fig, alt=f"Log loss by epoch, one curve far above; accuracy at the end: {sa
 # meanwhile little else is learned: such a note is worse than none.
 #
 # Both cures work at full scale, and three plain numbers then say as much as ten columns:
-# `Normalization`, whose mean and deviation are measured once (`adapt`, on training rows only), and
-# batch norm, which measures as it goes. Its moving averages take some dozens of steps to arrive, so
-# in a very short training it starts behind.
+# `Normalization`, whose mean and deviation are measured once (`adapt`, on rows that are never scored), and
+# batch norm, which measures as it goes.
 #
 # > **Then and now.** The course's code for this was `x - mean / std`: the parentheses are missing,
 # > so the numbers move a little and keep their size (second row). There it did no harm, for a batch
-# > norm came next, and that takes out any shift. It would have without the line, too. Then the
-# > cell that should train the two-input model trains the other one, `bn_model`.
+# > norm came next, and that takes out any shift: without the line, nothing would have changed. Then the
+# > cell that should train the two-input model further trains the other one, `bn_model`; the
+# > figures that section 8 quotes are from before it.
 
 # %%
 shifted = one_hot - one_hot[:own].mean(axis=0) / one_hot[:own].std(axis=0)
@@ -1056,12 +1063,11 @@ said = ", ".join(f"{way} {mean:.3f}" for way, (mean, _) in rows.items())
 show(fig, alt=f"Accuracy by epoch with and without the size; accuracy gained: {said}.")
 
 # %% [markdown]
-# At full scale, on this stand-in: cut, the note pays; padded, it brings nothing. And Bayes' rule,
-# the best there was for cut pictures, even does harm to padded ones: it adds what they have said
-# already, and so counts it twice. Squashed ones are the puzzle: a linear classifier reads hardly
-# more of their shape than of the cut ones', and yet neither the note nor Bayes' rule raises their
-# accuracy. The size must be in their answers all the same: that one reader finds nothing does not
-# prove that nothing is there.
+# At full scale, on this stand-in: cut, the note pays; padded, no gain can be seen. And Bayes' rule,
+# right for cut pictures, even does harm to padded ones: it adds what they have said already, and so counts it
+# twice. Squashed ones lie between: a linear classifier reads hardly more of their shape than of the cut ones',
+# the note improves their log loss a little, and an effect on their accuracy cannot be seen. Perhaps their
+# features hold more of the shape than this one reader finds; we have not shown it.
 #
 # **What metadata are worth depends on what the image tells already**, and that is decided by
 # whoever resizes the images. So the course's explanation is a good one. But 500 images cannot prove
@@ -1114,8 +1120,9 @@ print(f"the same pictures, cameras unknown: {summarise(delivered)}")
 print(f"lost against the picture alone:     {summarise(np.subtract(without, delivered))}")
 
 # %% [markdown]
-# In validation the camera seems worth several points. On a new camera nothing of that is left: at
-# full scale the mean lies even below the picture alone, which had no camera to lean on.
+# In validation the camera seems worth several points. On a new camera no gain is left; whether it is worse
+# than no camera at all, five seeds leave open at full scale. (A row of zeros is not neutral, either: the head
+# has never met one in training.)
 #
 # Two habits protect you. **Split by whatever the note may give away** (boat, driver, patient,
 # camera), as notebook 04 splits by driver. And **train on the note alone** first: if it does better
@@ -1259,8 +1266,8 @@ show(fig, alt=f"Cost of a step against the vocabulary, relative: {relative.round
 
 # %% [markdown]
 # The product's input is as many times larger as there are words, and all its zeros are
-# multiplied. The look-up itself does not notice the vocabulary, and on TensorFlow plain
-# gradient descent hardly does: it touches the rows that were asked for. Adam does: it moves *every*
+# multiplied. With plain gradient descent on TensorFlow the look-up's step grows by far the slowest: it touches
+# the rows that were asked for (small steps are noisy to time). Adam's grows faster: it moves *every*
 # row at every step, for its averages fade whether a word was seen or not. With a large vocabulary
 # it is the optimizer that costs, not the look-up.
 #
@@ -1338,7 +1345,8 @@ print(f"lost by shuffling: {summarise(lost)}\ngained by having:  {gained('cut', 
 #
 # <details><summary>Answer</summary>
 #
-# Zeros. Then f(x) is 0, and its gradient is not, so it learns. Residual networks are often started
+# Zeros, the bias too. Then f(x) is 0, but the gradient of these last weights is not, so they move at the first
+# step, and the layer before them follows at the second. Residual networks are often started
 # like this, and notebook 08 puts batch norm into a trained network in the same spirit.
 #
 # </details>
@@ -1383,9 +1391,10 @@ print("multiplied:", (np.eye(10)[notes_in] @ said).round(3))
 #   be built in that way.
 # * Any tensor inside can become an output: a model of a part, with the same weights.
 # * Metadata go in side by side before the last layer, in the right scale. They can bring what they
-#   alone know, and no more; Bayes' rule says how much that is.
+#   alone know, and no more; Bayes' rule says how much, if image and note are independent within a kind.
 # * Check three things: does the image know already, are the numbers of one size, does the note give
 #   the answer away?
-# * Look-up and one-hot product are one function with one gradient. They differ in what they cost.
+# * Look-up and one-hot product are one function with one gradient. They differ in what they cost and, under
+#   Adam on TensorFlow, in what is learned when an id comes twice.
 #
 # Next: **11 IMDB sentiment**, where embeddings meet words.
