@@ -19,7 +19,7 @@
 # | scale | time on two processor cores | memory |
 # |---|---|---|
 # | quick | under a minute | 1.1 GB |
-# | full | about 20 minutes the first time | 2.5 GB |
+# | full | about a quarter of an hour (estimated) | 2.1 GB |
 #
 # **Data.** At full scale: the convolutions of [VGG16](https://arxiv.org/abs/1409.1556), trained on
 # ImageNet (Oxford's Visual Geometry Group, CC BY 4.0), on the photographs of

@@ -21,7 +21,7 @@
 # | scale | time on two processor cores | memory |
 # |---|---|---|
 # | quick | about a minute | 1.1 GB |
-# | full | about 5 minutes | 1.5 GB |
+# | full | twenty minutes on a busy machine | 1.4 GB |
 #
 # **Data.** Handwritten digits, 1,797 pictures of 8×8 pixels, which come with scikit-learn
 # ([Alpaydin and Kaynak, 1998](https://doi.org/10.24432/C50P49), CC BY 4.0). For the metadata,

@@ -19,8 +19,8 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | about a minute | 1.2 GB |
-# | full | about an hour (estimated) | 2.5 GB |
+# | quick | a minute and a quarter | 1.2 GB |
+# | full | about two hours (estimated) | 2.5 GB |
 #
 # **Data.** 25,000 + 25,000 film reviews ([Maas and others 2011](https://aclanthology.org/P11-1015/), who
 # ask to be cited) and [GloVe](https://nlp.stanford.edu/projects/glove/) 6B with 50 numbers a word
