@@ -376,6 +376,9 @@ print(f"a copy changes a feature by {change:.0%} of the mean feature on the aver
 print(f"from one photograph to the next it changes by {another:.0%}")
 
 # %% [markdown]
+# Most features are zero, so their mean is a small measure. At full scale a copy lies about half as far off as
+# another photograph does: it is still the same animal, seen differently.
+#
 # ## 4. One function for every recipe
 #
 # A recipe is five numbers: hidden layers, with or without batch normalization, how much dropout,
