@@ -58,6 +58,7 @@ def execute(path, folder, results, *, environment=None, timeout=600, on_cell=Non
             notebook,
             timeout=timeout,
             kernel_name="python3",
+            shutdown_kernel="immediate",  # all is written; a kernel's own farewell takes seconds
             record_timing=False,
             resources={"metadata": {"path": str(folder)}},
             config=_local_sockets(sockets),

@@ -102,6 +102,7 @@ def fit_and_score(
     metrics = (model.get_compile_config() or {}).get("metrics") if model.compiled else None
     if "accuracy" not in (metrics or ()):
         raise ValueError(f"Received metrics={metrics!r}; compile with metrics=['accuracy'].")
+    model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the first step twice
     keep_best = keras.callbacks.EarlyStopping(
         "val_accuracy", mode="max", patience=epochs, restore_best_weights=True
     )
