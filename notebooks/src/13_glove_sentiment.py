@@ -801,7 +801,7 @@ def train_pooled(n, seed, epochs, batch_size, **recipe):
 
 
 # %%
-for name in ("random", "free", "frozen"):
+for name in lesson.pick(quick=("random", "free"), full=("random", "free", "frozen")):
     as_long = epochs[few] - (tuning[few] if name == "frozen" else 0)  # as the flat one
     some = [train_pooled(few, s, as_long, batch_size[few], **recipes[name]) for s in seeds[few]]
     flat = summarise([o.accuracy for o in by_size[few][name]])
@@ -819,7 +819,7 @@ for name in ("random", "free", "frozen"):
 # </details>
 
 # %%
-for divisor in (1, 3, 10):
+for divisor in lesson.pick(quick=(3, 10), full=(1, 3, 10)):
     name = "frozen" if divisor == 3 else f"divided by {divisor}"
     recipes.setdefault(name, {"table": matrix / divisor, "trainable": False})
     some = outcomes(few, name)
