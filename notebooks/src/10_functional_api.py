@@ -20,7 +20,7 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | under a minute | 1.1 GB |
+# | quick | about 50 seconds | 1.1 GB |
 # | full | twenty minutes on a busy machine | 1.4 GB |
 #
 # **Data.** Handwritten digits, 1,797 pictures of 8×8 pixels, which come with scikit-learn

@@ -18,7 +18,7 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | under a minute | 1.1 GB |
+# | quick | about 50 seconds | 1.1 GB |
 # | full | about an hour on a busy machine (estimated) | 2.9 GB |
 #
 # **Data.** 25,000 + 25,000 film reviews ([Maas and others 2011](https://aclanthology.org/P11-1015/), who
@@ -583,8 +583,9 @@ for n in counts_of_labels:
 # and ends by knowing its eighty reviews by heart. (The twenty to choose by cannot mend it: one
 # review is five points, so the epoch is nearly drawn by lot.) The mean vector, with its fifty
 # weights, gets two of three right, and counting words as many or more: three draws cannot part
-# them. With a thousand labels and more the tables that may be trained are ahead of the frozen one by eight points and more (it trains
-# for a fifth or a quarter of the epochs less; the fine-tuned one, which has them all, is two points nearer); whether they began with GloVe does not show at any size, though at a
+# them. With a thousand labels and more the tables that may be trained are ahead of the frozen one by
+# eight points and more (it trains for a fifth or a quarter of the epochs less; the fine-tuned one, which has
+# them all, is two points nearer); whether they began with GloVe does not show at any size, though at a
 # thousand the interval is eight points wide on either side. And from a thousand on the n-grams,
 # which have never heard of vectors, are ahead of all. (Thin lines go from the worst draw to the
 # best.) So "always use pre-trained embeddings" does not hold for these reviews and this network:
@@ -779,31 +780,11 @@ def pooled(**recipe):
     return model
 
 
-@lesson.remember(
-    depends=(
-        network,
-        pooled,
-        begun,
-        parts,
-        restarted,
-        fit_and_score,
-        WordEmbedding,
-        learning_rate,
-        length,
-        tested,
-        repr(reviews),
-    )
-)
-def train_pooled(n, seed, epochs, batch_size, **recipe):
-    """Train the pooled network on n labelled reviews; return the outcome."""
-    settings = {"seed": seed, "epochs": epochs, "batch_size": batch_size}
-    return fit_and_score(lambda: begun(build=pooled, **recipe), *parts(n, seed), **settings)
-
-
 # %%
 for name in lesson.pick(quick=("random", "free"), full=("random", "free", "frozen")):
     as_long = epochs[few] - (tuning[few] if name == "frozen" else 0)  # as the flat one
-    some = [train_pooled(few, s, as_long, batch_size[few], **recipes[name]) for s in seeds[few]]
+    same = {"build": pooled} | recipes[name]
+    some = [train(few, s, as_long, batch_size[few], **same) for s in seeds[few]]
     flat = summarise([o.accuracy for o in by_size[few][name]])
     print(f"{few:,} labels, {name}: pooled {summarise([o.accuracy for o in some])}; flat {flat}")
 
