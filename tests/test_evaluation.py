@@ -60,6 +60,32 @@ def test_takes_the_best_epoch_and_scores_it_on_test():
     assert model.evaluate(*VALIDATION, verbose=0)[1] == pytest.approx(max(best))
 
 
+class Counted(keras.Sequential):
+    """A network that counts how often its training step is gone through in Python."""
+
+    steps = 0
+
+    def train_step(self, *args, **kwargs):
+        self.steps += 1
+        return super().train_step(*args, **kwargs)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's way of tracing")
+def test_the_training_step_is_traced_once():
+    built = []
+
+    def traced():
+        model = Counted([layers.Input((3,)), layers.Dense(1, activation="sigmoid")])
+        model.compile("adam", "binary_crossentropy", metrics=["accuracy"], jit_compile=False)
+        built.append(model)
+        return model
+
+    fit_and_score(traced, TRAIN, VALIDATION, TEST, seed=0, epochs=1, batch_size=100)
+    plain = traced()  # which goes through it a second time: the oracle of this test
+    plain.fit(*TRAIN, batch_size=100, verbose=0)
+    assert [model.steps for model in built] == [1, 2]
+
+
 def test_an_epoch_that_spoils_the_weights_is_not_taken():
     class Spoil(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

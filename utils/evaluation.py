@@ -102,7 +102,7 @@ def fit_and_score(
     metrics = (model.get_compile_config() or {}).get("metrics") if model.compiled else None
     if "accuracy" not in (metrics or ()):
         raise ValueError(f"Received metrics={metrics!r}; compile with metrics=['accuracy'].")
-    model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the first step twice
+    _make_variables(model, train)
     keep_best = keras.callbacks.EarlyStopping(
         "val_accuracy", mode="max", patience=epochs, restore_best_weights=True
     )
@@ -125,6 +125,17 @@ def fit_and_score(
         probabilities=predicted,
         accuracy=float(np.mean((predicted > 0.5) == y_test)),
     )
+
+
+def _make_variables(model, train):
+    """Make the optimizer's and the metrics' variables.
+
+    TensorFlow traces a training step twice if they are made in the first trace.
+    """
+    model.optimizer.build(model.trainable_variables)
+    x, y = (np.asarray(part[:1]) for part in train)
+    model.compute_metrics(x, y, model(x, training=False))
+    model.reset_metrics()
 
 
 def probabilities(model, x, *, batch_size=500):
