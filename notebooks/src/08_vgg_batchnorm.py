@@ -105,8 +105,8 @@ by_layer = ops.convert_to_numpy(layer(outputs.astype("float32"), training=True))
 print(f"largest difference: {np.abs(by_layer - batch_norm(outputs, gamma, beta)).max():.1e}")
 
 # %% [markdown]
-# **The way back.** Write z for the normalised table and g for the slope of the loss by each output.
-# β gets the column sums of g, γ those of g z. For the layer below it is longer, as each picture
+# **The way back.** Write z for the normalised table and g for the slope of the loss *L* by each output; a
+# bar is the mean over the batch. β gets the column sums of g, γ those of g z. For the layer below it is longer, as each picture
 # also moves the mean and the spread of its batch:
 #
 # $$\frac{\partial L}{\partial x} = \frac{\gamma}{\sqrt{\mathrm{var} + \varepsilon}}\,
@@ -323,8 +323,9 @@ else:
 print("features of block 4:", features.shape, features.dtype)
 
 # %% [markdown]
-# On top of it come the fifth block, with its trained weights, and a new head as VGG has it: two
-# hidden layers, dropout, one output a class.
+# On top of it come the fifth block, with its trained weights, and a new head shaped like VGG's, but
+# smaller: two hidden layers, one output a class, and dropout only where we say so. Its moving averages
+# move by a tenth in each step, not by a hundredth as by default: we take too few steps for that.
 
 
 # %%
@@ -534,15 +535,16 @@ show(
 #   get numbers they have never seen. The first step of `fit` would meet that network.
 # * **γ = var** is what the course ran: each unit comes out by its own factor √var too wide, or too
 #   narrow.
-# * **γ = √var** is right but for ε; **γ = √(var + ε)** is right to rounding.
+# * **γ = √var** is right but for ε, and that tells for units that hardly vary: they shrink by
+#   √(var / (var + ε)). **γ = √(var + ε)** is right to rounding.
 #
 # As in training even the right one differs: each batch has its own mean and spread. That is the noise of
 # section 1, and with batches of this size it is not small. Mind one thing: *in use* the last way changes nothing
 # whatever mean and variance one writes down, as long as they are the same in both places. The measured ones
 # matter as soon as training normalises by the batch. So look at both columns.
 #
-# Here is what the layer behind `fc1` gets to see. The defaults blow up what was rare, shrink what was common,
-# and make the zeros negative; the right way leaves every number where it was:
+# Here is what the layer behind `fc1` gets to see. The defaults change the width of each unit's numbers
+# and make its zeros negative; the right way leaves every number where it was, on the dotted line:
 
 # %%
 seen = activations[0][:100]
@@ -655,11 +657,11 @@ show(
 # %% [markdown]
 # Watch the defaults: they begin where the untouched network is. But training normalises by the batch,
 # so its steps mend another network than the one that is scored, until the moving averages have caught
-# up. γ = var has to unlearn its own start; the course spent an epoch on all of ImageNet, taken twice, to come
+# up. γ = var has to unlearn its own start; the course spent an epoch on 2.5 million pictures' features to come
 # back from 4.76 to 1.57, where it had been 1.52 without batch norm. And √(var + ε) starts level.
 #
 # How much harm the defaults do depends on the network. At quick scale the loss climbs away. In our full run, one
-# seed and a head three epochs old, they do none: after thirty steps all but γ = var lie together, and the
+# seed and a head three epochs old, they do none: after thirty steps they lie even a little below the right insertion, and the
 # untouched network is the lowest nearly throughout, so inserting did not speed this one up either. The weights
 # of a network that was tuned for longer have more to lose. The right insertion costs one line more and needs no
 # luck.
@@ -708,10 +710,10 @@ def train_head(normalise, dropout, factor, rate, seed, epochs):
 
 # %% [markdown]
 # Three races. *Undivided* is what you get without the division of section 2, as the course had it:
-# there, a batch norm behind the first layer also mends the scale. In the others it cannot win by that.
+# there, a batch norm behind the first layer also mends the scale. In the others there is less to win by that.
 #
-# Each rival gets the rate with the lowest training loss over all epochs, in one seed. Before you look: will that
-# be the same for both?
+# Each rival gets the rate whose training loss is lowest on average over all epochs (on a log scale), in one
+# seed. Before you look: will that be the same for both?
 
 # %%
 kinds = {"no batch norm": False, "batch norm": True}
@@ -752,8 +754,8 @@ show(
 )  # fmt: skip
 
 # %% [markdown]
-# That was one seed. Now the others, at every rate, to the dotted line: a training loss of 0.1 at full
-# scale. In between two epochs we read along a straight line, on a log scale.
+# In our full run it is not: batch norm takes three times the rate, but beside dropout both take the same. That
+# was one seed. Now the others, at every rate, to the dotted line: a training loss of 0.1 at full scale. In between two epochs we read along a straight line, on a log scale.
 
 
 # %%
@@ -819,17 +821,16 @@ for rate, pair in by_rate.items():
 # %% [markdown]
 # (Mean ± standard deviation over the seeds, then half the width of the mean's 95 % interval. Only the second
 # says what we know.) In our full run batch norm saves steps at every rate, a third or more of them on average;
-# for this short way 0.001 suits both best. And look at the curves above: without it the larger rates jump
-# about; with it all four fall smoothly. That is the *stability* which the notes speak of. But look at their
+# for this short way 0.001 suits both best. And look at the curves above: without it all rates but the smallest
+# jump about; with it all four fall smoothly. That is the *stability* which the notes speak of. But look at their
 # right ends, too: after twelve epochs the head without batch norm has the lower training loss at 0.001 and
-# at 0.003. What batch norm buys here is a fast beginning.
+# at 0.003, and one a hundred times higher at 0.01. Except at that rate, what batch norm buys is a fast beginning.
 #
 # *Saved* is the share of the steps, or of the seconds, that batch norm needs less; a negative share
 # means that it needs more. Next, the last block of convolutions. There the two start as *the same
 # function*: trained convolutions and a fresh head. The rival has batch norm inserted behind all five
-# hidden layers. (Its moving averages move by a tenth in each step, not by a hundredth as by default:
-# some thirty steps are too few for that. Notebook 04 tells the story.) One epoch with seed 0 chooses
-# the rate, of two; the smaller won, and a smaller one still might be better.
+# hidden layers. One epoch with seed 0 chooses the rate, of two; the smaller won, and a smaller one still
+# might be better. (Here, too, the moving averages move by a tenth a step; notebook 04 tells why.)
 
 
 # %%
@@ -874,8 +875,9 @@ for kind, normalise in kinds.items():
     print(f"{LAST}, {kind}: training loss after an epoch, by rate: {found}")
 
 # %% [markdown]
-# Now all four races, each rival at its best rate. If all reach the dotted line, that is the finish; else
-# it is the lowest training loss that all of them reach.
+# Now all four races, each rival at the rate chosen for all epochs. (For the short way to the dotted line that is
+# not batch norm's best: at 0.001 for both, it saves more.) If all reach the dotted line, that is the finish;
+# else it is the lowest training loss that all of them reach.
 
 # %%
 runs = {
@@ -907,12 +909,16 @@ for name, race in runs.items():
     print(f"    seconds saved {seconds[name]}; a step takes {each[1] / each[0]:.2f} times as long")
 
 # %%
+same_rate = ", ".join(
+    f"{rate:g} {summarise(saved(pair, lambda r: 1, finish(pair))).mean:.3f}"
+    for rate, pair in by_rate.items()
+)
 lesson.claim(
     "batchnorm.speed",
     steps["head"].mean,
     sd=steps["head"].sd,
     note=f"head on frozen features, best learning rate each: steps saved {steps['head']}, seconds "
-    f"{seconds['head']}; features undivided: {steps['head, undivided']}; with dropout: "
+    f"{seconds['head']}; at one rate for both: {same_rate}; features undivided: {steps['head, undivided']}; with dropout: "
     f"{steps['head, dropout']}; last block: {steps[LAST]}",
     data=data,
     seeds=len(seeds),
@@ -924,15 +930,18 @@ lesson.claim(
 # as in the last block of our full run, that cannot be: other programs shared the machine. Take all seconds here
 # as rough.)
 #
-# **The verdict on speed: yes for the head, to a training loss of 0.1, at each of four rates, in five seeds; not
-# all the way down.** For the last block our three seeds, two epochs each, cannot tell.
+# **The verdict on speed: yes for the head, to a training loss of 0.1, at each of four rates, in five seeds.**
+# Further down it depends on the rate, in the one seed of the scan. For the last block our three seeds, two epochs
+# each, cannot tell.
 #
 # ## 6. Does it overfit less?
 #
 # The *generalisation gap* is the held-out loss minus the training loss. At the end of training it would
 # be unfair: who learns faster has gone further. So draw one against the other. To the right, the training
 # rows are known better; lower is better on strangers. Two networks on one curve generalise alike, however
-# fast each moves along it.
+# fast each moves along it. A thin line is a seed, a point on it an epoch, from the first; where a line turns
+# back to the left, the training loss has risen again. The large dot is where it *first* comes to the finish,
+# dotted: there the gaps are compared.
 
 
 # %%
@@ -991,18 +1000,19 @@ for name, race in runs.items():
 
 # %% [markdown]
 # On the head, in our full run, the curves say no. At a training loss of 0.1 and the same rate, the gap with batch
-# norm is a little wider at the two smaller rates, and five seeds cannot tell at the two larger ones; at each
-# rival's chosen rate it is wider by more, but then the rates differ too. All this is early, after some twenty
-# steps, when the moving averages still remember their start; further to the right the curves lie on one another.
+# norm is a little wider at the two smaller rates, and five seeds cannot tell at the two larger ones. At each
+# rival's chosen rate, as in the figure, it is wider by .13, and more than half of that goes with the rate: .001
+# without batch norm, .003 with it. All this is early, after 18 to 33 steps with batch norm, when its moving
+# averages still remember their start; further to the right the curves lie on one another.
 #
 # Now look at the *undivided* features, those of the course. There the network without batch norm pays dearly.
 # It names nearly as many strangers rightly (the table below: some two points fewer), but when it is wrong it is
 # far too sure of itself. Batch norm narrows that gap by far, and so does one division.
 #
-# The lesson adds that batch norm lets us "avoid relying too heavily on dropout". So which narrows the gap
-# more, and is one left over when the other is there? All against the bare head, at one training loss; and
-# accuracy on the held-out rows when nobody stops early. (Kaggle scores cats and dogs by log loss: that is the
-# height of the curves' right ends above.)
+# The lesson adds that batch norm lets us "avoid relying too heavily on dropout". Which of the two narrows the
+# gap more, and does the second still help once the first is there? All against the bare head, at one training
+# loss, each at its chosen rate; and accuracy on the held-out rows when nobody stops early. (Kaggle scores cats
+# and dogs by log loss: that is the height of the curves' right ends above, where dropout did not help either.)
 
 # %%
 bare = runs["head"][0]
@@ -1053,22 +1063,26 @@ pd.DataFrame(
 ).T
 
 # %%
+same_rate = ", ".join(
+    f"{rate:g} {narrowed(pair, finish(pair)).mean():.3f}" for rate, pair in by_rate.items()
+)
 lesson.claim(
     "batchnorm.overfitting",
     gaps["head"].mean,
     sd=gaps["head"].sd,
     note=f"gap in loss at equal training loss, head: narrowed by {gaps['head']}; both beside dropout "
     f"alone: {gaps['head, dropout']}; dropout beside neither: {against_bare['dropout']}; last block "
-    f"{gaps[LAST]}; features undivided {gaps['head, undivided']}; accuracy gained {gained['head']}, "
+    f"{gaps[LAST]}; features undivided {gaps['head, undivided']}; both at one rate: {same_rate}; accuracy gained {gained['head']}, "
     f"{gained['head, dropout']}, {gained[LAST]}, undivided {gained['head, undivided']}",
     data=data,
     seeds=len(seeds),
 )
 
 # %% [markdown]
-# In our full run neither batch norm nor dropout narrows the gap of this small head on well-scaled
-# features, nor do they together, and their accuracies lie within a point of each other; for the last block the
-# interval is too wide to tell. **The verdict on overfitting: it depends on the scale.** On features as the course
+# In our full run neither batch norm nor dropout narrows the gap of this small head on divided
+# features, nor do they together, and their accuracies lie within a point of each other. Since dropout itself
+# narrows nothing here, this run cannot say whether batch norm could replace it. (The bare head ran at .001, the
+# others at .003; for dropout we have no pair at one rate.) For the last block the interval is too wide to tell. **The verdict on overfitting: it depends on the scale.** On features as the course
 # had them, yes, by far, and some two points of accuracy with it. On features divided by their spread, no; and
 # that division alone does as much as batch norm. What "tends to reduce overfitting" may rest on is a network
 # that begins with numbers far too large. (The course had dropout as well; undivided with dropout we did not run.)
@@ -1080,15 +1094,15 @@ lesson.claim(
 # seed, a few steps and no interval, all this is a rehearsal: its signs mean nothing.)
 
 # %%
-fig, axes = figure(1, 3, width=11, height=2.6, sharey=True)
+fig, axes = figure(1, 3, width=12, height=2.6, sharey=True)
 found = {"steps saved, share": steps, "gap narrowed, loss": gaps, "accuracy gained": gained}
 for panel, (what, by_race) in zip(axes, found.items(), strict=True):
     intervals(panel, {name: (s.mean, s.half_width or 0) for name, s in by_race.items()}, x=what)
     panel.axvline(0, color=COLOURS["grey"], linestyle=":")
     panel.locator_params(axis="x", nbins=5)
 axes[1].set_xscale("symlog", linthresh=0.2, linscale=2)  # one gap is ten times the others
+axes[1].set(xlim=(-0.5, 1.6), xlabel="gap narrowed (squeezed beyond 0.2)")
 axes[1].set_xticks([-0.2, 0, 0.2, 1], ["-0.2", "0", "0.2", "1"])
-axes[1].set_xlabel("gap narrowed, loss (squeezed beyond 0.2)")
 show(
     fig,
     alt="; ".join(
@@ -1200,8 +1214,8 @@ print(f"without batch norm, {without.count_params():,} weights: answers differ b
 #   nothing. γ = var is not that, and the defaults leave a network as it was in use, but not in training.
 # * "Faster" and "overfits less" are two claims. Compare speed at the same training loss, and the gap at
 #   the same training loss too; with seeds, paired.
-# * In our full run it saves a third or more of the steps to a training loss of 0.1, at every learning rate; what
-#   it saves in seconds is less. It does not overfit less, unless the features come in a bad scale: that it
+# * In our full run it saves the head, on average, a third or more of the steps to a training loss of 0.1, at each
+#   of four equal rates; what it saves in seconds is less. It does not overfit less, unless the features come in a bad scale: that it
 #   mends, as one division does.
 # * After training it can be folded away.
 #
