@@ -296,6 +296,7 @@ def compiled(model, learning_rate=1e-3):
     model.compile(
         keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy", jit_compile=jit
     )
+    model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the first step twice
     return model
 
 
@@ -900,7 +901,6 @@ def notes(number, seed):
 def reusable(kind):
     """Return a network, compiled once, and its optimizer's state before any training."""
     model = reader(kind)
-    model.optimizer.build(model.trainable_variables)
     return model, [keras.ops.convert_to_numpy(v) for v in model.optimizer.variables]
 
 
