@@ -640,7 +640,10 @@ def judge():
             layers.Dense(1, activation="sigmoid"),
         ]
     )
-    model.compile(keras.optimizers.Adam(2e-3), "binary_crossentropy", metrics=["accuracy"])
+    accuracy = keras.metrics.BinaryAccuracy("accuracy")
+    model.compile(keras.optimizers.Adam(2e-3), "binary_crossentropy", metrics=[accuracy])
+    # TensorFlow traces the training step again if the first one had to make variables
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
