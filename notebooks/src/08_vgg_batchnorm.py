@@ -1001,7 +1001,7 @@ for name, race in runs.items():
 # %% [markdown]
 # On the head, in our full run, the curves say no. At a training loss of 0.1 and the same rate, the gap with batch
 # norm is a little wider at the two smaller rates, and five seeds cannot tell at the two larger ones. At each
-# rival's chosen rate, as in the figure, it is wider by .13, and more than half of that goes with the rate: .001
+# rival's chosen rate, as in the figure, it is wider by .13, and about half of that goes with the rate: .001
 # without batch norm, .003 with it. All this is early, after 18 to 33 steps with batch norm, when its moving
 # averages still remember their start; further to the right the curves lie on one another.
 #
