@@ -20,6 +20,7 @@ from utils.vgg import insert_batchnorm, vgg16
 PAIRS = 5
 PICTURES = 256
 BATCH = 32
+LARGE_BATCH = 256  # a dense head alone has room for more rows at a time
 SIDE, NARROW_SIDE = 128, 64  # pixels, of the full-width and of the narrow network
 FEATURES = 2_048  # what a dense head alone is fed: 2 × 2 × 512
 
@@ -48,43 +49,47 @@ def seconds(call):
     return time.process_time() - before
 
 
-def compare(model, x):
+def compare(model, x, batch):
     """Return the ratios, and the seconds on one batch: of the first `predict`, of an insertion."""
 
     def ours(rows=None):
-        insert_batchnorm(model, x[:rows], "all", batch_size=BATCH)
+        insert_batchnorm(model, x[:rows], "all", batch_size=batch)
 
     def peer(rows=None):
-        model.predict(x[:rows], batch_size=BATCH, verbose=0)
+        model.predict(x[:rows], batch_size=batch, verbose=0)
 
-    first = seconds(lambda: peer(BATCH))
+    first = seconds(lambda: peer(batch))
     found = ratios(ours, peer, PAIRS)
-    return found, first, seconds(lambda: ours(BATCH))
+    return found, first, seconds(lambda: ours(batch))
 
 
 def main():
     pictures = int(sys.argv[1]) if sys.argv[1:] else PICTURES
     rng = np.random.default_rng(0)
     print(
-        "| backend | network | rows | insertion / predict: median (quartiles) "
+        "| backend | network | rows, in batches of | insertion / predict: median (quartiles) "
         "| one batch, s: insertion, first predict |\n|---|---|---|---|---|"
     )
-    for name, build, rows, shape in (
-        ("dense head", head_alone, 128 * pictures, (FEATURES,)),
+    for name, build, rows, batch, shape in (
+        *(
+            ("dense head", head_alone, 128 * pictures, batch, (FEATURES,))
+            for batch in (BATCH, LARGE_BATCH)
+        ),
         *(
             (
                 f"VGG16, a quarter as wide, {NARROW_SIDE}²",
                 lambda: network(NARROW_SIDE, 1 / 4),
                 times * pictures,
+                BATCH,
                 (NARROW_SIDE, NARROW_SIDE, 3),
             )
             for times in (8, 32)  # what is compiled once weighs less in a longer pass
         ),
-        (f"VGG16, {SIDE}²", lambda: network(SIDE, 1), pictures, (SIDE, SIDE, 3)),
+        (f"VGG16, {SIDE}²", lambda: network(SIDE, 1), pictures, BATCH, (SIDE, SIDE, 3)),
     ):
-        found, first, fixed = compare(build(), rng.random((rows, *shape), "float32"))
+        found, first, fixed = compare(build(), rng.random((rows, *shape), "float32"), batch)
         print(
-            f"| {keras.backend.backend()} | {name} | {rows:,} | {summary(found)} "
+            f"| {keras.backend.backend()} | {name} | {rows:,}, {batch} | {summary(found)} "
             f"| {fixed:.1f}, {first:.1f} |",
             flush=True,
         )

@@ -431,6 +431,14 @@ def test_a_small_spread_far_from_zero_keeps_its_digits():
     np.testing.assert_allclose(found.moving_variance, exact.var(0), rtol=2e-3)
 
 
+def test_finite_rows_whose_sum_is_not_are_fine():
+    model, x = chain(layers.Dense(6, name="a"), layers.Dense(1)), rows(9)
+    model.layers[0].set_weights([np.eye(6, k=1), np.zeros(6)])  # the last number counts for nothing
+    x[:, 5] = 3e38
+    found = inserted(insert_batchnorm(model, x, batch_size=4))["a"]
+    assert_statistics(found, np.column_stack([np.zeros(9), x[:, :5]]), 1e-6)
+
+
 class Pictures(keras.utils.PyDataset):
     """Batches of pictures with labels, each batch of another size."""
 

@@ -389,14 +389,14 @@ def _measured(network, inserted, data, batch_size):
     rows = most = 0
     for here, batch in _batches(data, batch_size, network):
         most = max(most, here)
-        _refuse_unless(_finite_rows(*keras.tree.flatten(batch)), rows, "is infinite or NaN")
+        _refuse_infinite(keras.tree.flatten(batch), rows, "is infinite or NaN")
         found = meter.predict_on_batch(_filled_up(batch, most - here))
         for name, total in totals.items():
-            positions, mean, squares = (np.asarray(x[:here], float) for x in found[name])
+            positions, mean, squares = (np.asarray(x)[:here] for x in found[name])
             unit = name.removesuffix("_batchnorm")
             what = f"is finite, but makes a unit of {unit!r} infinite or NaN"
-            _refuse_unless(_finite_rows(mean, squares), rows, what)
-            totals[name] = _merged(total, _of_rows(positions[0], mean, squares))
+            _refuse_infinite((mean, squares), rows, what)
+            totals[name] = _merged(total, _of_rows(int(positions[0]), mean, squares))
         rows += here
     if rows == 0:
         raise ValueError("data has no rows to measure the means and variances of units on.")
@@ -435,9 +435,9 @@ def _of_each_row(x, axis):
 
 def _of_rows(positions, mean, squares):
     """Return count, mean and summed squares of rows together, each of as many positions."""
-    middle = mean.mean(0)
-    apart = ((mean - middle) ** 2).sum(0)
-    return positions * len(mean), middle, squares.sum(0) + positions * apart
+    middle = mean.mean(0, dtype="float64")
+    apart = np.square(mean - middle).sum(0)
+    return positions * len(mean), middle, squares.sum(0, dtype="float64") + positions * apart
 
 
 def _merged(one, other):
@@ -451,15 +451,14 @@ def _merged(one, other):
     )
 
 
-def _finite_rows(*arrays):
-    """Return a mask of the rows that are finite in all arrays; whole numbers are."""
+def _refuse_infinite(arrays, rows_before, what):
+    """Refuse rows that are not finite in all arrays; whole numbers are."""
     floats = [x for x in arrays if x.dtype.kind == "f"]
-    masks = [np.isfinite(x).reshape(len(x), -1).all(1) for x in floats]
-    return np.all(masks, axis=0) if masks else np.True_
-
-
-def _refuse_unless(good, rows_before, what):
-    if not good.all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        if all(np.isfinite(x.sum()) for x in floats):  # then so are all terms, and it is quick
+            return
+    good = np.all([np.isfinite(x).reshape(len(x), -1).all(1) for x in floats], axis=0)
+    if not good.all():  # else the sum overflowed
         raise ValueError(
             f"Row {rows_before + int(good.argmin())} of data {what}. Leave such rows out, or mend "
             f"them or the network."
