@@ -105,9 +105,9 @@ by_layer = ops.convert_to_numpy(layer(outputs.astype("float32"), training=True))
 print(f"largest difference: {np.abs(by_layer - batch_norm(outputs, gamma, beta)).max():.1e}")
 
 # %% [markdown]
-# **The way back.** Write z for the normalised table and g for the slope of the loss *L* by each output; a
-# bar is the mean over the batch. β gets the column sums of g, γ those of g z. For the layer below it is longer, as each picture
-# also moves the mean and the spread of its batch:
+# **The way back.** Write z for the normalised table and g for the slope of the loss *L* by each output; a bar is
+# the mean over the batch. β gets the column sums of g, γ those of g z. For the layer below it is longer, as each
+# picture also moves the mean and the spread of its batch:
 #
 # $$\frac{\partial L}{\partial x} = \frac{\gamma}{\sqrt{\mathrm{var} + \varepsilon}}\,
 # \left(g - \overline{g} - z\,\overline{g z}\right)$$
@@ -661,10 +661,10 @@ show(
 # back from 4.76 to 1.57, where it had been 1.52 without batch norm. And √(var + ε) starts level.
 #
 # How much harm the defaults do depends on the network. At quick scale the loss climbs away. In our full run, one
-# seed and a head three epochs old, they do none: after thirty steps they lie even a little below the right insertion, and the
-# untouched network is the lowest nearly throughout, so inserting did not speed this one up either. The weights
-# of a network that was tuned for longer have more to lose. The right insertion costs one line more and needs no
-# luck.
+# seed and a head three epochs old, they do none: after thirty steps they lie even a little below the right
+# insertion, and the untouched network is the lowest nearly throughout, so inserting did not speed this one up
+# either. The weights of a network that was tuned for longer have more to lose. The right insertion costs one line
+# more and needs no luck.
 #
 # ## 5. Does it train faster?
 #
@@ -755,7 +755,8 @@ show(
 
 # %% [markdown]
 # In our full run it is not: batch norm takes three times the rate, but beside dropout both take the same. That
-# was one seed. Now the others, at every rate, to the dotted line: a training loss of 0.1 at full scale. In between two epochs we read along a straight line, on a log scale.
+# was one seed. Now the others, at every rate, to the dotted line: a training loss of 0.1 at full scale. In
+# between two epochs we read along a straight line, on a log scale.
 
 
 # %%
@@ -1079,13 +1080,14 @@ lesson.claim(
 )
 
 # %% [markdown]
-# In our full run neither batch norm nor dropout narrows the gap of this small head on divided
-# features, nor do they together, and their accuracies lie within a point of each other. Since dropout itself
-# narrows nothing here, this run cannot say whether batch norm could replace it. (The bare head ran at .001, the
-# others at .003; for dropout we have no pair at one rate.) For the last block the interval is too wide to tell. **The verdict on overfitting: it depends on the scale.** On features as the course
-# had them, yes, by far, and some two points of accuracy with it. On features divided by their spread, no; and
-# that division alone does as much as batch norm. What "tends to reduce overfitting" may rest on is a network
-# that begins with numbers far too large. (The course had dropout as well; undivided with dropout we did not run.)
+# In our full run neither batch norm nor dropout narrows the gap of this small head on divided features, nor do
+# they together, and their accuracies lie within a point of each other. Since dropout itself narrows nothing here,
+# this run cannot say whether batch norm could replace it. (The bare head ran at .001, the others at .003; for
+# dropout we have no pair at one rate.) For the last block the interval is too wide to tell. **The verdict on
+# overfitting: it depends on the scale.** On features as the course had them, yes, by far, and some two points of
+# accuracy with it. On features divided by their spread, no; and that division alone does as much as batch norm.
+# What "tends to reduce overfitting" may rest on is a network that begins with numbers far too large. (The course
+# had dropout as well; undivided with dropout we did not run.)
 #
 # ## 7. The verdict, in one picture
 #

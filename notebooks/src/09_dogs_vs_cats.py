@@ -388,8 +388,9 @@ print(f"a copy changes a feature by {change:.0%} of the mean feature on the aver
 print(f"from one photograph to the next it changes by {another:.0%}")
 
 # %% [markdown]
-# (Most features are zero, so their mean is small and both figures look large: compare them with each other.) At full scale a copy lies about half as far off as
-# another photograph does: it is still the same animal, seen differently.
+# (Most features are zero, so their mean is small and both figures look large: compare them with each other.) At
+# full scale a copy lies about half as far off as another photograph does: it is still the same animal, seen
+# differently.
 #
 # ## 4. One function for every recipe
 #
@@ -428,9 +429,9 @@ compiled = functools.cache(lambda kind: build_head(Recipe(*kind), 0))
 
 # %% [markdown]
 # A network's first step compiles it, which takes longer than to train it. So each architecture takes that step
-# once, and `restarted` copies a fresh one's weights and rate into it. Every epoch deals out all photographs in a new order, each in a version drawn
-# at random: plain, or one of its copies. So an epoch is as long with copies as without, and the
-# comparison is fair.
+# once, and `restarted` copies a fresh one's weights and rate into it. Every epoch deals out all photographs in a
+# new order, each in a version drawn at random: plain, or one of its copies. So an epoch is as long with copies as
+# without, and the comparison is fair.
 
 
 # %%
@@ -788,13 +789,13 @@ show(fig, alt=f"Accuracies with Wilson's intervals: {said}.")
 # it says that five folds cannot tell. Accuracy only counts the few photographs on which the
 # verdict flips; the log loss looks at all of them, which is why one should choose by it.
 #
-# On the real photographs, at full scale, no single ingredient is clear of zero in accuracy, all together are.
-# In log loss the dense layers and the ensemble are, and batch normalization, which halves it at next to no cost,
-# is in percent (the figure). In the table it is not: folds with a large loss also save most, and that spread
-# widens the interval. But mind the starting line. A linear model of 512 pooled numbers, with a penalty
-# (exercise 3), is as good as the dense head: pooling and a penalty would have given the linear head most of
-# what the dense layers "bring". Of augmentation nothing is to be seen, perhaps because we have two fixed copies where the original drew new ones
-# for nineteen epochs, and because in five epochs a head cannot learn much by heart. The log loss rises a
+# On the real photographs, at full scale, no single ingredient is clear of zero in accuracy, all together are. In
+# log loss the dense layers and the ensemble are, and batch normalization, which halves it at next to no cost, is
+# in percent (the figure). In the table it is not: folds with a large loss also save most, and that spread widens
+# the interval. But mind the starting line. A linear model of 512 pooled numbers, with a penalty (exercise 3), is
+# as good as the dense head: pooling and a penalty would have given the linear head most of what the dense layers
+# "bring". Of augmentation nothing is to be seen, perhaps because we have two fixed copies where the original drew
+# new ones for nineteen epochs, and because in five epochs a head cannot learn much by heart. The log loss rises a
 # little with augmentation and falls a little more with dropout; neither is clear of zero.
 #
 # And the lesson's .9895? The intervals overlap, and that of the difference holds zero: 2,000 and
@@ -896,9 +897,10 @@ show(
 )
 
 # %% [markdown]
-# Two cheap repairs. **Temperature**: divide *z* by one number *T*; above 1 the network becomes more
-# modest, below 1 bolder. **Clipping**: let no probability above a limit, nor below one minus it; an
-# earlier notebook of the course took .95. Both are chosen on four folds and scored on the fifth, so that no photograph chooses for itself.
+# Two cheap repairs. **Temperature**: divide *z* by one number *T*; above 1 the network becomes more modest, below
+# 1 bolder. **Clipping**: let no probability above a limit, nor below one minus it; an earlier notebook of the
+# course took .95. Both are chosen on four folds and scored on the fifth, so that no photograph chooses for
+# itself.
 
 # %%
 temperatures = np.geomspace(0.5, 4, 61)
@@ -1271,10 +1273,10 @@ for name, z in asked.items():
 #
 # <details><summary>Answer</summary>
 #
-# The log loss falls with every member, and by less each time: what an average removes is the
-# members' scatter, and of that, *n* members leave about one part in *n*. Two remove half of it,
-# five remove four fifths, and a sixth would take off one thirtieth more: five is enough. What they have in common, no number of them removes. The accuracy follows
-# in steps of single photographs, more by luck.
+# The log loss falls with every member, and by less each time: what an average removes is the members' scatter,
+# and of that, *n* members leave about one part in *n*. Two remove half of it, five remove four fifths, and a
+# sixth would take off one thirtieth more: five is enough. What they have in common, no number of them removes.
+# The accuracy follows in steps of single photographs, more by luck.
 #
 # </details>
 

@@ -537,10 +537,10 @@ for digit in (6, 9):
 
 # %% [markdown]
 # On the average the calculator was right, but at full scale the turn of the 4, which it does not list, is as hard
-# to tell as that of the 8. And nearly all wrong turns are wrong by a half, for any digit: upright or lying is easy
-# to see. About 6 and 9 it was half right: of the misread sixes many became a nine, of the misread nines hardly one
-# a six; and the 1, in neither story, is as hard to name as the 9. Count before you believe a good story. (One training, some sixty pictures a digit: each point is good to about
-# a tenth.)
+# to tell as that of the 8. And nearly all wrong turns are wrong by a half, for any digit: upright or lying is
+# easy to see. About 6 and 9 it was half right: of the misread sixes many became a nine, of the misread nines
+# hardly one a six; and the 1, in neither story, is as hard to name as the 9. Count before you believe a good
+# story. (One training, some sixty pictures a digit: each point is good to about a tenth.)
 #
 # Now a look at the body: 64 numbers for each picture, as many as there are pixels. Two pictures of
 # one digit in different turns have few pixels in common. Are they closer in there? For each
