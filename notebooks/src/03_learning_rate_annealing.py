@@ -18,7 +18,7 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | about a minute | 1 GB |
+# | quick | about 45 seconds | 1 GB |
 # | full | 17 minutes on a busy machine | 1 GB |
 #
 # **Data.** The sheet's 29 points, and scikit-learn's 1,797 handwritten digits of 8×8 pixels,

@@ -20,7 +20,7 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | a minute and a half | 1.3 GB |
+# | quick | about 75 seconds | 1.3 GB |
 # | full | 37 minutes the first time | 2.8 GB |
 #
 # **Data.** [State Farm Distracted Driver

@@ -22,7 +22,7 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | a minute and a half | 1.1 GB |
+# | quick | about 75 seconds | 1.1 GB |
 # | full | about an hour on a busy machine, a third of it VGG16 | 2.6 GB |
 #
 # **Data.** [State Farm Distracted Driver

@@ -17,7 +17,7 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | under a minute | 1 GB |
+# | quick | about half a minute | 1 GB |
 # | full | ten minutes on a busy machine | 1.3 GB |
 #
 # **Data.** MovieLens *ml-latest-small*, about 100,000 ratings, collected by

@@ -20,7 +20,7 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | about 40 seconds | 1.1 GB |
+# | quick | about 45 seconds | 1.1 GB |
 # | full | twenty minutes on a busy machine | 1.4 GB |
 #
 # **Data.** Handwritten digits, 1,797 pictures of 8×8 pixels, which come with scikit-learn
@@ -1216,7 +1216,7 @@ show(
 # > same, transposed; Keras keeps a row for each id. "The weights you would learn would be exactly the
 # > same" is true with plain gradient descent. With Adam it depends on the backend, as notebook 11
 # > found: on TensorFlow, Keras 3 keeps the two gradients of a repeated id apart, and Adam squares
-# > them before they are added. Its `WordEmbedding`, from `utils`, adds them first.
+# > them before they are added. That notebook's `WordEmbedding`, from `utils`, adds them first.
 
 
 # %%

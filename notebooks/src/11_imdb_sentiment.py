@@ -19,7 +19,7 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | about a minute | 1.2 GB |
+# | quick | about 45 seconds | 1.2 GB |
 # | full | about half an hour | 3.2 GB |
 #
 # **Data.** 50,000 film reviews from the Internet Movie Database, half for training and half for

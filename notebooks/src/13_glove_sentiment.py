@@ -18,7 +18,7 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | about 50 seconds | 1.1 GB |
+# | quick | about 45 seconds | 1.1 GB |
 # | full | about an hour on a busy machine (estimated) | 2.9 GB |
 #
 # **Data.** 25,000 + 25,000 film reviews ([Maas and others 2011](https://aclanthology.org/P11-1015/), who

@@ -24,7 +24,7 @@
 #
 # | scale | time on two processor cores | memory |
 # |---|---|---|
-# | quick | about a minute | 1.0 GB |
+# | quick | about 40 seconds | 1.0 GB |
 # | full | 18 minutes | 1.3 GB |
 #
 # **Data.** Nietzsche in English, as in the lesson: *Beyond Good and Evil*, then a part of *Human,
